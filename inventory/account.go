@@ -1,0 +1,65 @@
+package inventory
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Account is a person who may log in.
+type Account struct {
+	Meta
+	Name     string `json:"name" berth:"list,filter,search,required"`
+	FullName string `json:"full_name" berth:"list,search"`
+	Email    string `json:"email" berth:"search"`
+	Level    Level  `json:"level" berth:"list,filter,required,enum=viewer|operator|admin"`
+	Disabled bool   `json:"disabled" berth:"list,filter"`
+	// PasswordHash is an argon2id hash in the PHC format.
+	PasswordHash string `json:"-" column:"password_hash"`
+	// PasswordUntil ends a first password that must be changed.
+	PasswordUntil *time.Time `json:"password_until" berth:"readonly"`
+	SeenAt        *time.Time `json:"seen_at" berth:"list,readonly"`
+}
+
+// Token lets a program in. Only the SHA-256 of it is kept.
+type Token struct {
+	Meta
+	Name      string     `json:"name" berth:"list,filter,search,required"`
+	Account   UID        `json:"account" berth:"list,filter,ref=account"`
+	Level     Level      `json:"level" berth:"list,enum=viewer|operator|admin"`
+	Prefix    string     `json:"prefix" berth:"list" help:"Its first characters, to tell tokens apart."`
+	Hash      string     `json:"-" column:"hash"`
+	ExpiresAt *time.Time `json:"expires_at" berth:"list"`
+	UsedAt    *time.Time `json:"used_at" berth:"list"`
+}
+
+// Session is a browser that is logged in. Only the SHA-256 of its cookie is kept.
+type Session struct {
+	Meta
+	Account   UID       `json:"account" berth:"list,filter,ref=account"`
+	Hash      string    `json:"-" column:"hash"`
+	ExpiresAt time.Time `json:"expires_at" berth:"list,filter"`
+	Agent     string    `json:"agent" berth:"list"`
+}
+
+// Change is an entry of the change log, kept for ever. Secrets appear as *** or not at all.
+type Change struct {
+	Meta
+	Request UID             `json:"request" berth:"list,filter"`
+	Actor   string          `json:"actor" berth:"list,filter,search"`
+	Account UID             `json:"account" berth:"filter,ref=account"`
+	Why     string          `json:"why" berth:"list,search"`
+	Action  string          `json:"action" berth:"list,filter,enum=create|update|delete"`
+	Noun    string          `json:"noun" berth:"list,filter"`
+	Object  UID             `json:"object" berth:"list,filter"`
+	Display string          `json:"display" berth:"list,search"`
+	Before  json.RawMessage `json:"before" gorm:"type:text"`
+	After   json.RawMessage `json:"after" gorm:"type:text"`
+	Undoes  UID             `json:"undoes" berth:"filter"`
+}
+
+// Setting is a value that berth keeps for itself.
+type Setting struct {
+	Meta
+	Name  string `json:"name" berth:"list,filter,required"`
+	Value string `json:"-" column:"value"`
+}

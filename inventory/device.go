@@ -1,0 +1,134 @@
+package inventory
+
+import "time"
+
+// Device is an asset in a role: it has a name, a place, interfaces. A device with a ProvisionState is a machine: berth can boot it.
+type Device struct {
+	Meta
+	Name       string   `json:"name" berth:"list,filter,search,required" help:"The host name; letters, digits, dots and hyphens."`
+	Asset      UID      `json:"asset" berth:"filter,ref=asset"`
+	DeviceType UID      `json:"device_type" berth:"filter,ref=device-type"`
+	Role       string   `json:"role" berth:"list,filter,search" help:"What it is for, in a word: k8s-node, ceph-host, libvirt, router."`
+	Status     string   `json:"status" berth:"list,filter,enum=planned|staged|active|offline|failed|decommissioning"`
+	Site       UID      `json:"site" berth:"list,filter,ref=site"`
+	Location   UID      `json:"location" berth:"filter,ref=location"`
+	Rack       UID      `json:"rack" berth:"list,filter,ref=rack"`
+	Position   *float64 `json:"position" berth:"unit=U" help:"The lowest unit it takes, in steps of 0.5."`
+	Face       string   `json:"face" berth:"enum=|front|rear"`
+
+	ProvisionState State `json:"provision_state" berth:"list,filter,readonly,enum=|unknown|discovered|ready|foreign|deployed|quarantined|retired"`
+	// StateReason says why, in a sentence: always set for quarantined.
+	StateReason string `json:"state_reason" berth:"readonly"`
+	// Operation is the one that works on the machine now; empty when none does.
+	Operation UID    `json:"operation" berth:"filter,readonly,ref=operation"`
+	Profile   UID    `json:"profile" berth:"filter,ref=profile"`
+	Image     UID    `json:"image" berth:"filter,readonly,ref=image" help:"What berth wrote last."`
+	Power     string `json:"power" berth:"list,filter,readonly,enum=|on|off" help:"As the BMC said last; empty is not known."`
+	// NetbootOffer is true while the machine is offered the agent; else it is given its local disk.
+	NetbootOffer bool `json:"netboot_offer" berth:"readonly"`
+	// OfferedUntil ends an offer to a machine that nobody accepted: afterwards it is left alone until a person says so.
+	OfferedUntil *time.Time `json:"offered_until" berth:"readonly"`
+
+	// The facts shown in lists, as the last observation had them.
+	Manufacturer string     `json:"manufacturer" berth:"list,filter,search,readonly"`
+	Product      string     `json:"product" berth:"list,filter,search,readonly"`
+	Serial       string     `json:"serial" berth:"list,filter,search,readonly"`
+	SystemUUID   string     `json:"system_uuid" berth:"filter,search,readonly"`
+	Arch         string     `json:"arch" berth:"readonly"`
+	BootMode     string     `json:"boot_mode" berth:"readonly,enum=|bios|uefi"`
+	CPUCores     int        `json:"cpu_cores" berth:"readonly"`
+	MemoryMiB    int64      `json:"memory_mib" gorm:"column:memory_mib" berth:"readonly,unit=MiB,title=Memory"`
+	DiskBytes    int64      `json:"disk_bytes" berth:"readonly,unit=B,title=Disk space"`
+	SeenAt       *time.Time `json:"seen_at" berth:"list,filter,readonly"`
+	// HostKeys and Addresses are what the installed system reported.
+	HostKeys  []string `json:"host_keys" gorm:"serializer:json" berth:"readonly"`
+	Addresses []string `json:"addresses" gorm:"serializer:json" berth:"readonly"`
+	Notes     string   `json:"notes" berth:"long"`
+}
+
+// TableName keeps the machine view on the same table.
+func (Device) TableName() string { return "devices" }
+
+// Interface is a network port of a device, as intended.
+type Interface struct {
+	Meta
+	Device   UID    `json:"device" berth:"list,filter,required,ref=device"`
+	Name     string `json:"name" berth:"list,filter,search,required"`
+	Kind     string `json:"kind" berth:"list,enum=physical|bond|vlan|bridge|bmc"`
+	MAC      string `json:"mac" berth:"list,filter,search" help:"aa:bb:cc:dd:ee:ff"`
+	Enabled  bool   `json:"enabled"`
+	MTU      int    `json:"mtu" berth:"unit=B"`
+	Parent   UID    `json:"parent" berth:"ref=interface" help:"Of a VLAN: the port it runs on. Of a bond's or bridge's member: the bond or bridge."`
+	VLAN     int    `json:"vlan"`
+	BootFrom bool   `json:"boot_from" berth:"list" help:"The port that asks the network when the machine starts."`
+	// Neighbor is the switch and port on the other end, as LLDP said last.
+	Neighbor    string `json:"neighbor" berth:"readonly"`
+	Description string `json:"description"`
+}
+
+// BMC is the management controller of a device.
+type BMC struct {
+	Meta
+	Device   UID    `json:"device" berth:"list,filter,required,ref=device"`
+	Kind     string `json:"kind" berth:"list,filter,required,enum=redfish|ipmi|wol|none" help:"wol: it has none, but wakes on LAN. none: a person presses the button."`
+	Address  string `json:"address" berth:"list,filter,search" help:"Host or host:port; for wol the MAC address to wake."`
+	Username string `json:"username"`
+	Password Secret `json:"password"`
+	// SystemID chooses a system where the BMC has several.
+	SystemID string `json:"system_id"`
+	// Pin is the SHA-256 of the public key of its certificate, taken at first contact.
+	Pin      string     `json:"pin"`
+	MAC      string     `json:"mac" berth:"search"`
+	Firmware string     `json:"firmware" berth:"readonly"`
+	State    string     `json:"state" berth:"list,filter,readonly,enum=|ok|unreachable|refused|changed" help:"refused: wrong password; changed: another certificate than the one pinned."`
+	Problem  string     `json:"problem" berth:"readonly"`
+	SeenAt   *time.Time `json:"seen_at" berth:"readonly"`
+}
+
+// Observation is what one look at a machine saw. The newest of each source is what the machine page shows.
+type Observation struct {
+	Meta
+	Device UID        `json:"device" berth:"list,filter,required,ref=device"`
+	Source FactSource `json:"source" berth:"list,filter,enum=agent|bmc|person|system"`
+	Facts  Facts      `json:"facts" gorm:"serializer:json"`
+}
+
+// Identifier is one piece of evidence for a machine's identity.
+type Identifier struct {
+	Meta
+	Device UID            `json:"device" berth:"list,filter,required,ref=device"`
+	Kind   IdentifierKind `json:"kind" berth:"list,filter,enum=system_uuid|system_serial|board_serial|chassis_serial|bmc_mac|nic_mac|disk_serial|disk_wwn|dimm_serial|tpm_ek"`
+	Value  string         `json:"value" berth:"list,filter,search,required"`
+}
+
+// IdentifierKind is a kind of evidence.
+type IdentifierKind string
+
+// The kinds of evidence, strongest first.
+const (
+	IDTPM           IdentifierKind = "tpm_ek"
+	IDSystemUUID    IdentifierKind = "system_uuid"
+	IDBMCMAC        IdentifierKind = "bmc_mac"
+	IDBoardSerial   IdentifierKind = "board_serial"
+	IDSystemSerial  IdentifierKind = "system_serial"
+	IDChassisSerial IdentifierKind = "chassis_serial"
+	IDNICMAC        IdentifierKind = "nic_mac"
+	IDDiskWWN       IdentifierKind = "disk_wwn"
+	IDDiskSerial    IdentifierKind = "disk_serial"
+	IDDIMMSerial    IdentifierKind = "dimm_serial"
+)
+
+// Deviation is one difference between what is intended and what was observed.
+type Deviation struct {
+	Meta
+	Device   UID    `json:"device" berth:"list,filter,required,ref=device"`
+	Part     string `json:"part" berth:"list" help:"memory DIMM_A2, disk S3Z8NB0K, identity, …"`
+	Field    string `json:"field" berth:"list"`
+	Intended string `json:"intended" berth:"list"`
+	Observed string `json:"observed" berth:"list"`
+	// Source is whose observation it rests on.
+	Source  FactSource `json:"source" berth:"filter"`
+	Verdict string     `json:"verdict" berth:"list,filter,enum=open|take_observed|keep_intended|task|ignore|resolved"`
+	Note    string     `json:"note"`
+	By      string     `json:"by" berth:"readonly"`
+}

@@ -1,0 +1,208 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Record is what can be done with the nouns; inventory/store carries it out on SQLite and PostgreSQL.
+//
+// Reads see the last commit. Every write goes through Edit, which is one transaction: either all of it, with its entries in the
+// change log, or nothing.
+type Record interface {
+	// List returns one page. Errors: *Invalid for a field, operator or cursor that does not exist.
+	List(ctx context.Context, n *Noun, q Query) (Page, error)
+	// Get finds one object by uid or by its natural key. Errors: ErrNotFound.
+	Get(ctx context.Context, n *Noun, ref string) (Object, error)
+	// Edit runs fn in one transaction on behalf of req. It may run fn again when the database asks for a retry, so fn does nothing
+	// but read and write through tx. An error from fn rolls everything back and is returned as it is.
+	Edit(ctx context.Context, req Request, fn func(tx Tx) error) error
+	// Undo makes the opposite edits of one change (by its uid) or of a whole request (by its id), with the same checks as any edit.
+	// Errors: *Conflict, which says what changed since; ErrNotFound.
+	Undo(ctx context.Context, req Request, changeOrRequest UID) error
+	// Reveal opens a sealed secret.
+	Reveal(s Secret) (string, error)
+	// Watch returns a channel that gets a value after commits that touched one of the nouns' tables, coalesced; it is closed when ctx ends.
+	Watch(ctx context.Context, nouns ...*Noun) <-chan struct{}
+}
+
+// Tx is a transaction of Edit.
+type Tx interface {
+	Context() context.Context
+	Now() time.Time
+	Get(n *Noun, ref string) (Object, error)
+	List(n *Noun, q Query) (Page, error)
+	// Create stores a new object, giving it a uid if it has none, revision 1 and the time. Errors: *Invalid, *Conflict (a unique key).
+	Create(obj Object) error
+	// Update stores a changed object. If its Revision is not 0 it must be the stored one, else *Conflict. Errors: *Invalid, ErrNotFound.
+	Update(obj Object) error
+	// Delete removes an object. Errors: *Conflict naming what still refers to it.
+	Delete(obj Object) error
+}
+
+// Request says on whose behalf an edit is made. ID groups the changes that one request caused.
+type Request struct {
+	ID  UID
+	By  Actor
+	Why string // at most 200 characters, may be empty
+}
+
+// NewRequest starts a request of actor by.
+func NewRequest(by Actor, why string) Request {
+	return Request{ID: NewUID(), By: by, Why: why}
+}
+
+// Actor is who does something: a person's account, a token, a machine's agent, or berth itself.
+type Actor struct {
+	Account UID    `json:"account,omitempty"` // empty for agents and berth itself
+	Name    string `json:"name"`              // "anna", "agent of node-7", "berth"
+	Level   Level  `json:"level"`
+}
+
+// Berth is the actor of what the server does by itself.
+var Berth = Actor{Name: "berth", Level: LevelAdmin}
+
+// Op compares a field with a value.
+type Op string
+
+// The operators of filters.
+const (
+	OpIs       Op = "is"
+	OpNot      Op = "not"
+	OpIn       Op = "in" // Value is separated by commas
+	OpContains Op = "contains"
+	OpStarts   Op = "starts"
+	OpEmpty    Op = "empty" // Value "true" or "false"
+	OpLess     Op = "lt"
+	OpMore     Op = "gt"
+)
+
+// Filter is one condition. All of a query's filters must hold.
+type Filter struct {
+	Field string
+	Op    Op
+	Value string
+}
+
+// Limits of a page.
+const (
+	DefaultPage = 50
+	MaxPage     = 1000
+)
+
+// Query asks for a page of a noun.
+type Query struct {
+	Filters []Filter
+	Search  string // looks for a part of the text in every search field
+	Sort    string // a filter field, or created_at; "-" in front descends
+	Limit   int    // 0 is DefaultPage; at most MaxPage
+	Cursor  string // Next of the page before
+	Count   bool   // ask for Total
+}
+
+// Page is the answer to a Query.
+type Page struct {
+	Items []Object
+	Next  string // empty on the last page
+	// Total is how many match; exact up to 10,000, beyond that "at least" (Exact false).
+	Total int64
+	Exact bool
+	// Names is what to call the objects that the items refer to, by uid.
+	Names map[UID]string
+}
+
+// ErrNotFound is returned for an object that does not exist, or not for this reader.
+var ErrNotFound = errors.New("not found")
+
+// ErrFenced is returned to a holder of an operation's lease whose time is over: another claimed it, or it ended. What it was about
+// to store is not stored.
+var ErrFenced = errors.New("the operation is no longer ours")
+
+// Invalid says which fields of an object or a query cannot be accepted, and why.
+type Invalid struct {
+	Noun   string
+	Fields map[string]string // by JSON name; "" is the object as a whole
+}
+
+func (e *Invalid) Error() string {
+	var parts []string
+	for name, why := range e.Fields {
+		if name == "" {
+			parts = append(parts, why)
+			continue
+		}
+		parts = append(parts, name+": "+why)
+	}
+	return fmt.Sprintf("%s cannot be accepted: %s", e.Noun, strings.Join(parts, "; "))
+}
+
+// NotAllowed is Invalid for one field.
+func NotAllowed(noun, field, why string, args ...any) *Invalid {
+	return &Invalid{Noun: noun, Fields: map[string]string{field: fmt.Sprintf(why, args...)}}
+}
+
+// Conflict says that the record is not as the editor thought it was.
+type Conflict struct {
+	Noun string
+	UID  UID
+	Why  string
+}
+
+func (e *Conflict) Error() string { return fmt.Sprintf("%s %s: %s", e.Noun, e.UID, e.Why) }
+
+// List is Record.List for a noun known when the code is written.
+func List[T any](ctx context.Context, r interface {
+	List(context.Context, *Noun, Query) (Page, error)
+}, q Query) ([]*T, error) {
+	page, err := r.List(ctx, NounFor[T](), q)
+	if err != nil {
+		return nil, err
+	}
+	return Items[T](page), nil
+}
+
+// Get is Record.Get for a noun known when the code is written.
+func Get[T any](ctx context.Context, r interface {
+	Get(context.Context, *Noun, string) (Object, error)
+}, ref string) (*T, error) {
+	obj, err := r.Get(ctx, NounFor[T](), ref)
+	if err != nil {
+		return nil, err
+	}
+	return any(obj).(*T), nil
+}
+
+// Items gives a page's items their type.
+func Items[T any](p Page) []*T {
+	out := make([]*T, len(p.Items))
+	for i, item := range p.Items {
+		out[i] = any(item).(*T)
+	}
+	return out
+}
+
+// Is is the commonest filter.
+func Is[V ~string](field string, value V) Filter {
+	return Filter{Field: field, Op: OpIs, Value: string(value)}
+}
+
+// TxList is Tx.List for a noun known when the code is written.
+func TxList[T any](tx Tx, q Query) ([]*T, error) {
+	page, err := tx.List(NounFor[T](), q)
+	if err != nil {
+		return nil, err
+	}
+	return Items[T](page), nil
+}
+
+// TxGet is Tx.Get for a noun known when the code is written.
+func TxGet[T any](tx Tx, ref string) (*T, error) {
+	obj, err := tx.Get(NounFor[T](), ref)
+	if err != nil {
+		return nil, err
+	}
+	return any(obj).(*T), nil
+}

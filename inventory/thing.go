@@ -1,0 +1,66 @@
+package inventory
+
+import "time"
+
+// Manufacturer is who built a thing.
+type Manufacturer struct {
+	Meta
+	Name        string `json:"name" berth:"list,filter,search,required"`
+	Slug        string `json:"slug" berth:"list,filter,search,required"`
+	Description string `json:"description" berth:"long"`
+}
+
+// DeviceType is a model.
+type DeviceType struct {
+	Meta
+	Manufacturer UID     `json:"manufacturer" berth:"list,filter,required,ref=manufacturer"`
+	Model        string  `json:"model" berth:"list,filter,search,required"`
+	Slug         string  `json:"slug" berth:"list,filter,search,required"`
+	PartNumber   string  `json:"part_number" berth:"search"`
+	UHeight      float64 `json:"u_height" berth:"list,unit=U" help:"In steps of 0.5; 0 takes no unit."`
+	IsFullDepth  bool    `json:"is_full_depth"`
+	WeightGrams  int64   `json:"weight_grams" berth:"unit=g"`
+	Description  string  `json:"description" berth:"long"`
+}
+
+// Asset is the physical thing, from the day it is promised to its end. What it does meanwhile is a Device.
+type Asset struct {
+	Meta
+	AssetTag     string     `json:"asset_tag" berth:"list,filter,search,required" help:"What the sticker says; made up if left empty."`
+	Kind         string     `json:"kind" berth:"list,filter,enum=device|component|rack|pdu|cable|consumable"`
+	Name         string     `json:"name" berth:"list,filter,search"`
+	Manufacturer UID        `json:"manufacturer" berth:"list,filter,ref=manufacturer"`
+	DeviceType   UID        `json:"device_type" berth:"filter,ref=device-type"`
+	PartNumber   string     `json:"part_number" berth:"search"`
+	Serial       string     `json:"serial" berth:"list,filter,search"`
+	SystemUUID   string     `json:"system_uuid" berth:"filter,search"`
+	Custody      string     `json:"custody" berth:"list,filter,enum=expected|in_transit|received|storage|installed|on_loan|at_vendor|missing|gone"`
+	Disposition  string     `json:"disposition" berth:"filter,enum=|sold|donated|recycled|returned|traded_in|scrapped|lost|stolen|destroyed|abandoned"`
+	Condition    string     `json:"condition" berth:"list,filter,enum=unknown|new|used_good|degraded|damaged|for_parts"`
+	AcquiredAt   *time.Time `json:"acquired_at" berth:"filter"`
+	Site         UID        `json:"site" berth:"filter,ref=site"`
+	Location     UID        `json:"location" berth:"filter,ref=location"`
+	Notes        string     `json:"notes" berth:"long"`
+}
+
+// Component is a part installed in a device, or in storage: intended fact, as a person or an accepted observation put it.
+type Component struct {
+	Meta
+	Device       UID    `json:"device" berth:"list,filter,ref=device"`
+	Asset        UID    `json:"asset" berth:"filter,ref=asset"`
+	Kind         string `json:"kind" berth:"list,filter,enum=cpu|memory|disk|nic|gpu|psu|fan|expansion_card|controller|tpm|other"`
+	Slot         string `json:"slot" berth:"list,filter" help:"The bay as the machine labels it."`
+	Manufacturer string `json:"manufacturer" berth:"list,search"`
+	Model        string `json:"model" berth:"list,search"`
+	PartNumber   string `json:"part_number" berth:"search"`
+	Serial       string `json:"serial" berth:"list,filter,search"`
+	WWN          string `json:"wwn" berth:"filter,search"`
+	SizeBytes    int64  `json:"size_bytes" berth:"list,unit=B"`
+	Firmware     string `json:"firmware"`
+	// DiskRole is what a disk is for: root, ceph-osd, keep, scratch, or empty while nobody said.
+	DiskRole string `json:"disk_role" berth:"list,filter,enum=|root|ceph-osd|keep|scratch"`
+	// WrittenImage is the digest of the image that berth wrote to this disk; empty means that what is on it is not ours.
+	WrittenImage string `json:"written_image" berth:"readonly"`
+	// Attributes are the facts that only this kind has (cores, speed_mhz, type, …).
+	Attributes map[string]string `json:"attributes" gorm:"serializer:json"`
+}
