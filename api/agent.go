@@ -174,7 +174,7 @@ type BootReport struct {
 	BootID    string   `json:"boot_id"`
 	Kernel    string   `json:"kernel"`
 	OS        string   `json:"os"`
-	UUID      string   `json:"uuid"`     // SMBIOS, readable by root
+	UUID      string   `json:"uuid"`      // SMBIOS, readable by root
 	Addresses []string `json:"addresses"` // with prefix length
 	HostKeys  []string `json:"host_keys"` // SSH, public
 }

@@ -27,7 +27,7 @@ type Token struct {
 	Account   UID        `json:"account" berth:"list,filter,ref=account"`
 	Level     Level      `json:"level" berth:"list,enum=viewer|operator|admin"`
 	Prefix    string     `json:"prefix" berth:"list" help:"Its first characters, to tell tokens apart."`
-	Hash      string     `json:"-" column:"hash"`
+	Hash      string     `json:"-" column:"hash" berth:"filter"`
 	ExpiresAt *time.Time `json:"expires_at" berth:"list"`
 	UsedAt    *time.Time `json:"used_at" berth:"list"`
 }
@@ -36,7 +36,7 @@ type Token struct {
 type Session struct {
 	Meta
 	Account   UID       `json:"account" berth:"list,filter,ref=account"`
-	Hash      string    `json:"-" column:"hash"`
+	Hash      string    `json:"-" column:"hash" berth:"filter"`
 	ExpiresAt time.Time `json:"expires_at" berth:"list,filter"`
 	Agent     string    `json:"agent" berth:"list"`
 }

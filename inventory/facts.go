@@ -132,18 +132,35 @@ type DiskFacts struct {
 	SMART             *SMARTFacts `json:"smart,omitempty"`
 	// Contents are findings such as "gpt", "ext4 root", "ceph bluestore osd.3", in a form a person can read.
 	Contents []ContentFact `json:"contents,omitempty"`
+	// ContentRead is true when the disk was looked at: only then does an empty Contents mean an empty disk.
+	ContentRead bool `json:"content_read,omitempty"`
+	ReadOnly    bool `json:"read_only,omitempty"`
+	Removable   bool `json:"removable,omitempty"`
 }
 
 // ContentFact is one thing found on a disk.
 type ContentFact struct {
-	// Kind is one of storage's finding kinds: gpt, mbr, filesystem, lvm2, md, zfs, luks, ceph, swap, unknown.
+	// Kind is one of storage's finding kinds: table, filesystem, swap, lvm, md, zfs, luks, ceph, other, unknown.
 	Kind  string `json:"kind"`
 	Type  string `json:"type,omitempty"`
 	Label string `json:"label,omitempty"`
 	UUID  string `json:"uuid,omitempty"`
 	// Partition is 0 for the whole disk.
-	Partition int    `json:"partition,omitempty"`
-	Sentence  string `json:"sentence,omitempty"`
+	Partition int `json:"partition,omitempty"`
+	// Partitions is, for a table, how many it has.
+	Partitions int `json:"partitions,omitempty"`
+	// Offset is where on the disk it begins, in bytes.
+	Offset int64 `json:"offset,omitempty"`
+	// OSD is set for Ceph.
+	OSD      *OSDFact `json:"osd,omitempty"`
+	Sentence string   `json:"sentence,omitempty"`
+}
+
+// OSDFact names an object storage daemon of a Ceph cluster.
+type OSDFact struct {
+	FSID    string `json:"fsid,omitempty"`
+	ID      *int   `json:"id,omitempty"`
+	Cluster string `json:"cluster,omitempty"` // fsid of the cluster
 }
 
 // SMARTFacts is the summary of a disk's own health report. Nil means not reported.

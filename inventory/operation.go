@@ -45,7 +45,7 @@ type Operation struct {
 	CancelBy   string          `json:"cancel_by" help:"Who asked to cancel."`
 
 	// The lease. Fence grows by one at each claim; a commit with an older fence is refused.
-	LeaseHolder string    `json:"-" column:"lease_holder"`
+	LeaseHolder string    `json:"-" column:"lease_holder" berth:"filter"`
 	LeaseUntil  time.Time `json:"-" column:"lease_until"`
 	Fence       int64     `json:"-" column:"fence"`
 }
@@ -84,7 +84,7 @@ type Step struct {
 	// Task is what a person is asked to do, when the step waits for one.
 	Task string `json:"task"`
 	// Assignment is the id under which an agent holds the step; empty when none does. Clearing it ends the agent's right to write.
-	Assignment string `json:"-" column:"assignment"`
+	Assignment string `json:"-" column:"assignment" berth:"filter"`
 	// Data is what the step remembers between attempts, and the agent's result.
 	Data json.RawMessage `json:"data" gorm:"type:text"`
 }
@@ -99,11 +99,11 @@ type BootAttempt struct {
 	Outcome   string     `json:"outcome" berth:"list,filter,enum=|agent|local|silent|failed"`
 	Sentence  string     `json:"sentence" berth:"list" help:"What happened, and what went wrong."`
 	EndedAt   *time.Time `json:"ended_at"`
-	TokenHash string     `json:"-" column:"token_hash"`
+	TokenHash string     `json:"-" column:"token_hash" berth:"filter"`
 	// TokenUsedAt is when the one-time token was burnt.
 	TokenUsedAt *time.Time `json:"token_used_at"`
 	// AgentKey is the SHA-256 of the key that the agent of this boot registered.
-	AgentKey  string `json:"-" column:"agent_key"`
+	AgentKey  string `json:"-" column:"agent_key" berth:"filter"`
 	Operation UID    `json:"operation" berth:"filter,ref=operation"`
 }
 
