@@ -71,34 +71,6 @@ type Book interface {
 	Note(Event)
 }
 
-// Lease is an address given to a client.
-type Lease struct {
-	Addr     netip.Addr
-	Key      string // Client.Key of the holder
-	Hostname string
-	Expires  time.Time
-	State    LeaseState
-}
-
-// LeaseState is what an address is used for.
-type LeaseState uint8
-
-const (
-	LeaseFree     LeaseState = iota // nobody's; Key names the last holder
-	LeaseOffered                    // promised for a few seconds, in memory only
-	LeaseBound                      // given, and on disk
-	LeaseDeclined                   // a client found somebody else on it: given to nobody for a while
-)
-
-var leaseStateNames = [...]string{"free", "offered", "bound", "declined"}
-
-func (s LeaseState) String() string {
-	if int(s) < len(leaseStateNames) {
-		return leaseStateNames[s]
-	}
-	return fmt.Sprintf("lease state %d", uint8(s))
-}
-
 // EventKind says what happened, in words a program can sort by.
 type EventKind string
 
