@@ -1,0 +1,159 @@
+// Package image holds operating system images in the form in which berth stores, serves and checks them.
+//
+// An image is a raw disk image cut into frames of 4 MiB (the last may be shorter). Each frame is compressed on its own
+// with zstd; a frame that is all zero is not stored. The index names for every frame its compressed length and the
+// SHA-256 of its raw bytes, and the tree hash is one hash over the index's digests. Whoever knows the 32 bytes of the
+// tree hash can therefore take frames from anybody, in any order, decode them in parallel, and know before the first
+// byte of a frame is written that it is the right one. docs/decisions/image-format.md has the layout and the reasons.
+//
+// [Import] makes the stored form from what people have (raw or qcow2, plain or compressed), [Open] opens it on the
+// server, [Handler] serves it, and [Fetch] reads it over HTTP on the machine that is being written. Both ends hand out
+// frames as a [Source].
+//
+// Everything read here is hostile until its digest was checked. Formats are parsed by this package alone, are named by
+// whoever imports and never guessed later, and can refer to no other file.
+package image
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"strings"
+
+	"berth/storage"
+)
+
+const (
+	// FrameSize is the number of raw bytes in every frame but the last.
+	FrameSize = 4 << 20
+	// SectorSize is what a raw image must be a multiple of, in bytes.
+	SectorSize = 512
+	// DefaultMaxSize limits a raw image where the caller sets no limit, in bytes.
+	DefaultMaxSize = 256 * storage.GiB
+	// MaxSize is the largest raw image the format allows, in bytes.
+	MaxSize = 4096 * storage.GiB
+
+	maxFrames = int(MaxSize / FrameSize)
+	// maxStored is the largest compressed frame. zstd grows incompressible data by 3 bytes per 128 KiB and a header.
+	maxStored = FrameSize + 64<<10
+)
+
+// The errors that callers tell apart.
+var (
+	// ErrCorrupt means that bytes are not those the digest stands for.
+	ErrCorrupt = errors.New("image data is damaged or not the image that was asked for")
+	// ErrFormat means that what was imported is not of the format named, or of one that berth does not take.
+	ErrFormat = errors.New("image format refused")
+	// ErrDigest means that an imported image has neither as file nor as raw content the digest the user gave.
+	ErrDigest = errors.New("image does not have the expected digest")
+	// ErrTooBig means that the image exceeds the size allowed.
+	ErrTooBig = errors.New("image is too big")
+	// ErrNotFound means that the catalogue directory does not hold the image.
+	ErrNotFound = errors.New("image is not in the catalogue directory")
+)
+
+// Digest is a hash with its algorithm in front: sha256:… or, only to compare an import with, sha512:….
+type Digest string
+
+// ParseDigest accepts sha256: and sha512: followed by the right number of hexadecimal digits, and bare digits whose
+// number tells the algorithm, as the SHA256SUMS and SHA512SUMS files of distributions have them.
+func ParseDigest(s string) (Digest, error) {
+	algo, digits, found := strings.Cut(strings.ToLower(strings.TrimSpace(s)), ":")
+	if !found {
+		algo, digits = map[int]string{64: "sha256", 128: "sha512"}[len(algo)], algo
+	}
+	want := map[string]int{"sha256": 64, "sha512": 128}[algo]
+	if _, err := hex.DecodeString(digits); err != nil || want == 0 || len(digits) != want {
+		return "", fmt.Errorf("%.160q is not a digest such as sha256:<64 hexadecimal digits>", s)
+	}
+	return Digest(algo + ":" + digits), nil
+}
+
+// Hex returns the digits after the algorithm.
+func (d Digest) Hex() string {
+	_, digits, _ := strings.Cut(string(d), ":")
+	return digits
+}
+
+// String returns the digest with its algorithm.
+func (d Digest) String() string { return string(d) }
+
+func (d Digest) isSHA512() bool { return strings.HasPrefix(string(d), "sha512:") }
+
+func digestOf(h hash.Hash) Digest { return Digest("sha256:" + hex.EncodeToString(h.Sum(nil))) }
+
+// Tree is the tree hash: the root over the frame digests, which names the raw content of an image.
+type Tree [sha256.Size]byte
+
+// treePrefix carries the version: another one is another hash, and stored text forms say which.
+const treePrefix = "tree1:"
+
+// treeDomain keeps the root apart from every other SHA-256 that berth or anybody else computes.
+const treeDomain = "berth image tree v1\x00"
+
+// String returns the text form, tree1: and 64 hexadecimal digits.
+func (t Tree) String() string { return treePrefix + hex.EncodeToString(t[:]) }
+
+// MarshalText makes the text form the wire form.
+func (t Tree) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText is [ParseTree].
+func (t *Tree) UnmarshalText(text []byte) (err error) {
+	*t, err = ParseTree(string(text))
+	return err
+}
+
+// ParseTree reads the text form of a tree hash.
+func ParseTree(s string) (Tree, error) {
+	var t Tree
+	digits, found := strings.CutPrefix(s, treePrefix)
+	if n, err := hex.Decode(t[:], []byte(digits[:min(len(digits), 2*len(t))])); !found || err != nil || n != len(t) || len(digits) != 2*len(t) {
+		return Tree{}, fmt.Errorf("%.160q is not a tree hash (%s<64 hexadecimal digits>)", s, treePrefix)
+	}
+	return t, nil
+}
+
+// TreeOf returns the tree hash of a raw image of this size in bytes whose frames have these SHA-256 digests, in order.
+// Two levels are enough: a leaf is at most 4 MiB of data, and the root covers the size, so that no leaf, and no
+// shorter or longer list of leaves, can pass for another.
+func TreeOf(size int64, frames [][sha256.Size]byte) Tree {
+	h := sha256.New()
+	h.Write([]byte(treeDomain))
+	var head [16]byte
+	binary.BigEndian.PutUint64(head[:], uint64(size))
+	binary.BigEndian.PutUint32(head[8:], FrameSize)
+	binary.BigEndian.PutUint32(head[12:], uint32(len(frames)))
+	h.Write(head[:])
+	for i := range frames {
+		h.Write(frames[i][:])
+	}
+	return Tree(h.Sum(nil))
+}
+
+// frameCount returns how many frames a raw image of this size has.
+func frameCount(size int64) int { return int((size + FrameSize - 1) / FrameSize) }
+
+// zeros is one frame of zero bytes; it is never written to.
+var zeros [FrameSize]byte
+
+// zeroDigest is the digest of a whole frame of zeros, which every image has and nobody should compute twice.
+var zeroDigest = sha256.Sum256(zeros[:])
+
+// ZeroDigest returns the SHA-256 of n zero bytes, n at most FrameSize.
+func ZeroDigest(n int) [sha256.Size]byte {
+	if n == FrameSize {
+		return zeroDigest
+	}
+	return sha256.Sum256(zeros[:n])
+}
+
+// Aligned returns n bytes that begin at a multiple of 4096 in memory, as direct input and output wants them.
+func Aligned(n int) []byte {
+	const align = 4096
+	b := make([]byte, n+align)
+	skip := (align - int(addressOf(b)%align)) % align
+	return b[skip : skip+n : skip+n]
+}

@@ -1,0 +1,158 @@
+package image
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+// Entry is what the index says of one frame.
+type Entry struct {
+	// Stored is the length of the compressed frame in the blob, in bytes; 0 is a frame of zeros, which is not stored.
+	Stored uint32
+	// Check is the CRC-32C of the compressed bytes. It is no security: it finds damage without decoding, and keeps
+	// damaged bytes from the decoder.
+	Check uint32
+	// Digest is the SHA-256 of the raw bytes.
+	Digest [sha256.Size]byte
+}
+
+// Index describes every frame of an image. Offsets are not part of it: frames follow each other without gaps, so there
+// is nothing that could contradict itself.
+type Index struct {
+	// Size of the raw image in bytes.
+	Size    int64
+	Entries []Entry
+}
+
+const (
+	indexMagic  = "berthidx"
+	indexHeader = 8 + 4 + 4 + 8 // magic, version, frame size, raw size
+	entrySize   = 4 + 4 + sha256.Size
+	// indexVersion is the first format; a reader refuses any other.
+	indexVersion = 1
+	// maxIndex is the largest index in bytes, that of an image of MaxSize.
+	maxIndex = indexHeader + maxFrames*entrySize
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// RawLen returns the number of raw bytes in frame i.
+func (x *Index) RawLen(i int) int {
+	return int(min(FrameSize, x.Size-int64(i)*FrameSize))
+}
+
+// Stored returns the length of the blob in bytes.
+func (x *Index) Stored() int64 {
+	var n int64
+	for i := range x.Entries {
+		n += int64(x.Entries[i].Stored)
+	}
+	return n
+}
+
+// ZeroFrames returns how many frames are all zero.
+func (x *Index) ZeroFrames() int {
+	n := 0
+	for i := range x.Entries {
+		if x.Entries[i].Stored == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// DataBytes returns how many raw bytes lie in frames that are not all zero.
+func (x *Index) DataBytes() int64 {
+	var n int64
+	for i := range x.Entries {
+		if x.Entries[i].Stored != 0 {
+			n += int64(x.RawLen(i))
+		}
+	}
+	return n
+}
+
+// Tree returns the tree hash.
+func (x *Index) Tree() Tree {
+	digests := make([][sha256.Size]byte, len(x.Entries))
+	for i := range x.Entries {
+		digests[i] = x.Entries[i].Digest
+	}
+	return TreeOf(x.Size, digests)
+}
+
+// Encode returns the stored form.
+func (x *Index) Encode() []byte {
+	b := make([]byte, 0, indexHeader+len(x.Entries)*entrySize)
+	b = append(b, indexMagic...)
+	b = binary.BigEndian.AppendUint32(b, indexVersion)
+	b = binary.BigEndian.AppendUint32(b, FrameSize)
+	b = binary.BigEndian.AppendUint64(b, uint64(x.Size))
+	for i := range x.Entries {
+		e := &x.Entries[i]
+		b = binary.BigEndian.AppendUint32(b, e.Stored)
+		b = binary.BigEndian.AppendUint32(b, e.Check)
+		b = append(b, e.Digest[:]...)
+	}
+	return b
+}
+
+// DecodeIndex reads the stored form. It accepts exactly what Encode makes: no spare bytes, the number of frames that
+// the size calls for, and no frame that says of itself both zero and not zero.
+func DecodeIndex(b []byte) (*Index, error) {
+	if len(b) < indexHeader || string(b[:8]) != indexMagic {
+		return nil, fmt.Errorf("image index: no index header: %w", ErrCorrupt)
+	}
+	if v, f := binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:]); v != indexVersion || f != FrameSize {
+		return nil, fmt.Errorf("image index: version %d with frames of %d bytes is not known: %w", v, f, ErrCorrupt)
+	}
+	size := binary.BigEndian.Uint64(b[16:])
+	if size == 0 || size > uint64(MaxSize) || size%SectorSize != 0 {
+		return nil, fmt.Errorf("image index: raw size %d: %w", size, ErrCorrupt)
+	}
+	x := &Index{Size: int64(size)}
+	n := frameCount(x.Size)
+	if len(b) != indexHeader+n*entrySize {
+		return nil, fmt.Errorf("image index: %d bytes for %d frames: %w", len(b), n, ErrCorrupt)
+	}
+	x.Entries = make([]Entry, n)
+	for i := range x.Entries {
+		if err := x.decodeEntry(i, b[indexHeader+i*entrySize:]); err != nil {
+			return nil, err
+		}
+	}
+	return x, nil
+}
+
+func (x *Index) decodeEntry(i int, b []byte) error {
+	e := &x.Entries[i]
+	e.Stored, e.Check = binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
+	copy(e.Digest[:], b[8:])
+	isZero := e.Digest == ZeroDigest(x.RawLen(i))
+	switch {
+	case e.Stored > maxStored:
+		return fmt.Errorf("image index: frame %d is stored in %d bytes: %w", i, e.Stored, ErrCorrupt)
+	case isZero != (e.Stored == 0), isZero && e.Check != 0:
+		return fmt.Errorf("image index: frame %d contradicts itself about being zero: %w", i, ErrCorrupt)
+	}
+	return nil
+}
+
+// readIndex reads an index from r, without believing how long r says it is, and checks it against the tree hash.
+func readIndex(r io.Reader, want Tree) (*Index, error) {
+	b, err := io.ReadAll(io.LimitReader(r, int64(maxIndex)+1))
+	if err != nil {
+		return nil, fmt.Errorf("read image index: %w", err)
+	}
+	x, err := DecodeIndex(b)
+	if err != nil {
+		return nil, err
+	}
+	if x.Tree() != want {
+		return nil, fmt.Errorf("image index: its tree hash is %s, not %s: %w", x.Tree(), want, ErrCorrupt)
+	}
+	return x, nil
+}
