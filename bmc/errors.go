@@ -22,6 +22,8 @@ var (
 	// ErrBusy: the BMC answers that it cannot just now (503, no free session), or an earlier call to it has not come back.
 	// Worth a retry after a pause.
 	ErrBusy = errors.New("the BMC is busy")
+	// ErrInternal: the BMC reports a failure of its own (500). Worth a retry after a pause.
+	ErrInternal = errors.New("the BMC reports an internal error")
 	// ErrUnsupported: this BMC or this driver cannot do that. Permanent.
 	ErrUnsupported = errors.New("the BMC cannot do this")
 	// ErrRefused: the BMC understood the command and refused it. Permanent: the same command gets the same answer.

@@ -205,7 +205,7 @@ func (d *driver) outside(ctx context.Context) error {
 	case m.faults[Busy]:
 		return bmc.ErrBusy
 	case m.faults[ServerError]:
-		return fmt.Errorf("%w: internal error", bmc.ErrMalformed)
+		return bmc.ErrInternal
 	}
 	return nil
 }

@@ -311,8 +311,7 @@ func faultStories(t *testing.T, ctx context.Context, s Subject) {
 	stories := []story{
 		{IgnorePower, power, bmc.ErrNoEffect},
 		{Silent, power, bmc.ErrUnreachable},
-		{ServerError, power, bmc.ErrMalformed},
-		{Busy, power, bmc.ErrBusy},
+		{ServerError, power, bmc.ErrInternal},
 	}
 	if len(s.Boots) > 0 {
 		stories = append(stories, story{IgnoreBoot, boot(s.Boots[0]), bmc.ErrNoEffect})
@@ -333,12 +332,18 @@ func faultStories(t *testing.T, ctx context.Context, s Subject) {
 			}
 		})
 	}
-	t.Run("refuse-login", func(t *testing.T) {
-		if !s.Inject(t, RefuseLogin) {
-			t.Skip("this subject cannot make it")
-		}
-		if _, err := s.Open(ctx, s.Target); !errors.Is(err, bmc.ErrAuth) {
-			t.Errorf("got %v, want ErrAuth", err)
-		}
-	})
+	for fault, want := range map[Fault]error{RefuseLogin: bmc.ErrAuth, Busy: bmc.ErrBusy} {
+		t.Run(fmt.Sprintf("%s at the door is %v", fault, want), func(t *testing.T) {
+			if !s.Inject(t, fault) {
+				t.Skip("this subject cannot make it")
+			}
+			d, err := s.Open(ctx, s.Target)
+			if !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+			if err == nil {
+				_ = d.Close(ctx)
+			}
+		})
+	}
 }
