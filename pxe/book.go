@@ -49,7 +49,8 @@ func (s Situation) Known() bool { return s.Machine != "" }
 // Book is what the servers ask. All its methods are called while a packet
 // waits, by several goroutines at once: they read an immutable snapshot of the
 // records and never touch a disk, a database or a lock that is held across
-// either.
+// either. The byte slices of a Client they are given are good only during the
+// call; those of an Event may be kept.
 type Book interface {
 	// Situation says what is on record about a client. A client nobody knows
 	// gets a Situation without Machine, whose Boot says whether the agent may be

@@ -1,0 +1,197 @@
+package dhcp
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+
+	"berth/pxe"
+)
+
+// start runs a server for the length of the test.
+func start(t testing.TB, s *Server) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	wires, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { done <- runWires(ctx, wires) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error("Serve:", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("Serve does not end with its context")
+		}
+	})
+}
+
+func (c *cable) client(t testing.TB, opts ...nclient4.ClientOpt) *nclient4.Client {
+	t.Helper()
+	var cl *nclient4.Client
+	var err error
+	opts = append([]nclient4.ClientOpt{nclient4.WithTimeout(2 * time.Second), nclient4.WithRetry(5)}, opts...)
+	c.in(t, func() { cl, err = nclient4.New(c.cli, opts...) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cl.Close() })
+	return cl
+}
+
+// An independent client goes through the whole life of a lease on a real wire.
+func TestClientOnAWire(t *testing.T) {
+	c := lay(t, "10.9.0.1/24")
+	book := &testBook{subnets: map[string]pxe.Subnet{c.srv: testSubnet(pxe.ModeServer)}}
+	book.machines = map[string]pxe.Situation{c.mac(t).String(): {Machine: "m", Name: "node-1", Boot: pxe.BootAgent, Reason: "deploy"}}
+	leases := newMemLeases()
+	start(t, &Server{Book: book, Leases: leases, Interfaces: []string{c.srv}})
+
+	cl := c.client(t)
+	lease, err := cl.Request(t.Context(), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("PXEClient:Arch:00007:UNDI:003016")),
+		dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionClientSystemArchitectureType, []byte{0, 7})),
+		dhcpv4.WithRequestedOptions(dhcpv4.OptionHostName, dhcpv4.OptionNTPServers, dhcpv4.OptionBootfileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := lease.ACK
+	if got := a.YourIPAddr.String(); got != "10.9.0.100" {
+		t.Errorf("address %s", got)
+	}
+	for what, pair := range map[string][2]string{
+		"mask":    {net.IP(a.SubnetMask()).String(), "255.255.255.0"},
+		"router":  {a.Router()[0].String(), "10.9.0.1"},
+		"dns":     {a.DNS()[0].String(), "10.9.0.53"},
+		"ntp":     {a.NTPServers()[0].String(), "10.9.0.1"},
+		"host":    {a.HostName(), "node-1"},
+		"file":    {a.BootFileName, "snponly.efi"},
+		"next":    {a.ServerIPAddr.String(), "10.9.0.1"},
+		"server":  {a.ServerIdentifier().String(), "10.9.0.1"},
+		"lease":   {a.IPAddressLeaseTime(0).String(), "1h0m0s"},
+		"class":   {a.ClassIdentifier(), ""},
+		"message": {a.MessageType().String(), "ACK"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: %q, want %q", what, pair[0], pair[1])
+		}
+	}
+	book.await(t, pxe.EventOffer, "10.9.0.100", "snponly.efi", "deploy")
+	book.await(t, pxe.EventAck, "10.9.0.100")
+	if leases.commits == 0 || leases.uncommit != 0 {
+		t.Errorf("commits %d, uncommitted %d", leases.commits, leases.uncommit)
+	}
+
+	// Unicast renewal, from the address it was given.
+	c.run(t, "ip", "addr", "add", "10.9.0.100/24", "dev", c.cli)
+	renewed, err := cl.Renew(t.Context(), lease)
+	if err != nil || !renewed.ACK.YourIPAddr.Equal(a.YourIPAddr) {
+		t.Fatalf("renew: %v, %v", renewed, err)
+	}
+}
+
+// busybox's client is the one most installers and appliances carry.
+func TestUdhcpc(t *testing.T) {
+	if _, err := exec.LookPath("busybox"); err != nil {
+		skip(t, "busybox is not installed")
+	}
+	c := lay(t, "10.9.0.1/24")
+	book := &testBook{subnets: map[string]pxe.Subnet{c.srv: testSubnet(pxe.ModeServer)}}
+	start(t, &Server{Book: book, Leases: newMemLeases(), Interfaces: []string{c.srv}})
+	script := tempPath(t, "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho $1 >>$0.log\necho $1 ip=$ip mask=$subnet router=$router dns=$dns lease=$lease domain=$domain boot=$boot_file\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out := c.run(t, "busybox", "udhcpc", "-f", "-q", "-n", "-t", "10", "-T", "1", "-i", c.cli, "-s", script)
+	if want := "bound ip=10.9.0.100 mask=255.255.255.0 router=10.9.0.1 dns=10.9.0.53 lease=3600 domain=lab.example boot=\n"; !strings.Contains(out, want) {
+		t.Errorf("udhcpc said\n%s\nwant %s", out, want)
+	}
+
+	// It gives the address back when it is told to end. Its script sets no
+	// address, so the test does, or the release would have no sender.
+	c.run(t, "ip", "addr", "add", "10.9.0.100/24", "dev", c.cli)
+	cmd := exec.Command("nsenter", "-t", fmt.Sprint(c.pid), "-n", "busybox", "udhcpc", "-f", "-R", "-t", "10", "-T", "1", "-i", c.cli, "-s", script)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "udhcpc to use its lease", func() bool {
+		log, _ := os.ReadFile(script + ".log")
+		return strings.Count(string(log), "bound") == 2
+	})
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	book.await(t, pxe.EventRelease, "10.9.0.100")
+	_ = cmd.Wait() // its exit status is that of the signal
+}
+
+// In mode listen the wire stays silent and the client is reported.
+func TestListenIsSilent(t *testing.T) {
+	c := lay(t, "10.9.0.1/24")
+	book := &testBook{subnets: map[string]pxe.Subnet{c.srv: testSubnet(pxe.ModeListen)}}
+	start(t, &Server{Book: book, Leases: newMemLeases(), Interfaces: []string{c.srv}})
+	cl := c.client(t, nclient4.WithTimeout(300*time.Millisecond), nclient4.WithRetry(2))
+	if o, err := cl.DiscoverOffer(t.Context()); err == nil {
+		t.Fatalf("mode listen offered %v", o)
+	}
+	book.await(t, pxe.EventDiscover, c.mac(t).String())
+}
+
+// A second server on the wire is heard, by what it answers to others.
+func TestOtherServerIsReported(t *testing.T) {
+	c := lay(t, "10.9.0.1/24")
+	book := &testBook{subnets: map[string]pxe.Subnet{c.srv: testSubnet(pxe.ModeServer)}}
+	start(t, &Server{Book: book, Leases: newMemLeases(), Interfaces: []string{c.srv}})
+	c.run(t, "ip", "addr", "add", "10.9.0.66/24", "dev", c.cli)
+	rogue, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeOffer), dhcpv4.WithYourIP(net.IPv4(10, 9, 0, 77)),
+		dhcpv4.WithServerIP(net.IPv4(10, 9, 0, 66)), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(net.IPv4(10, 9, 0, 66))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rogue.OpCode = dhcpv4.OpcodeBootReply
+	c.in(t, func() {
+		var conn net.PacketConn
+		conn, err = net.ListenPacket("udp4", "10.9.0.66:67")
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, err = conn.WriteTo(rogue.ToBytes(), &net.UDPAddr{IP: net.IPv4(10, 9, 0, 1), Port: 68})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := book.await(t, pxe.EventOtherServer, "10.9.0.66"); e.Other != netip.MustParseAddr("10.9.0.66") {
+		t.Errorf("other server %v", e.Other)
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	c := lay(t, "10.9.0.1/24")
+	s := &Server{Book: &testBook{}, Interfaces: []string{c.srv}}
+	start(t, s)
+	err := s.Serve(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "another DHCP server runs on this host") {
+		t.Errorf("second server: %v", err)
+	}
+	if err := (&Server{Book: &testBook{}, Interfaces: []string{"nosuch"}}).Serve(t.Context()); err == nil || !strings.Contains(err.Error(), "no such interface") {
+		t.Errorf("missing interface: %v", err)
+	}
+	if err := (&Server{Book: &testBook{}}).Serve(t.Context()); err == nil {
+		t.Error("no interface was accepted")
+	}
+}
