@@ -1,0 +1,105 @@
+# berth: every target says what it does; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+# What building, the lab and the tests need from Debian. Go and gcc (for the race
+# detector) are expected to be there.
+DEPS := busybox-static ca-certificates chromium dosfstools e2fsprogs fdisk git \
+	grub-common grub-efi-amd64-bin grub-pc-bin ipmitool iproute2 ipxe-qemu kmod \
+	lldpd lvm2 mdadm mmdebstrap mtools openssh-client ovmf pci.ids postgresql procps \
+	qemu-system-x86 qemu-utils smartmontools xfsprogs zstd
+
+# The packages with machines in them run one after the other and without the race
+# detector, which would slow the wrong side; all others run with it.
+VM_PACKAGES := ./internal/lab/... ./internal/e2e/... ./internal/bootimage/... ./internal/demoimage/...
+FIRMWARE ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## install the Debian packages that building, the lab and the tests need, if any is missing (root)
+	@missing=$$(for p in $(DEPS); do \
+		dpkg-query -Wf '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	echo "installing:" $$missing; \
+	if [ $$(id -u) != 0 ]; then echo "run 'make deps' as root to install them" >&2; exit 1; fi; \
+	apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$$@" </dev/null; }; \
+	install() { apt install -y --no-install-recommends $$missing >build/deps.log 2>&1; }; \
+	mkdir -p build; \
+	install || { echo "refreshing the package lists"; apt update && install; } || { tail -40 build/deps.log >&2; exit 1; }
+
+.PHONY: build
+build: build/berth build/berth-agent ## build the static binaries build/berth and build/berth-agent
+
+# go build knows better than make what is out of date.
+.PHONY: build/berth build/berth-agent build/berth-agent-arm64
+build/berth:
+	$(GOBUILD) -o $@ ./cmd/berth
+build/berth-agent:
+	$(GOBUILD) -o $@ ./cmd/berth-agent
+build/berth-agent-arm64:
+	GOARCH=arm64 $(GOBUILD) -o $@ ./cmd/berth-agent
+
+.PHONY: agent
+agent: build/berth-agent ## build what a machine boots over the network: build/boot/amd64 and build/boot/loaders
+	go run ./internal/bootimage -arch amd64 -agent build/berth-agent -out build/boot -loaders $(if $(REFRESH),-refresh) $(if $(FIRMWARE),-firmware $(FIRMWARE))
+
+.PHONY: agent-arm64
+agent-arm64: build/berth-agent-arm64 ## the same for 64-bit ARM: build/boot/arm64
+	go run ./internal/bootimage -arch arm64 -agent build/berth-agent-arm64 -out build/boot -loaders $(if $(REFRESH),-refresh) $(if $(FIRMWARE),-firmware $(FIRMWARE))
+
+.PHONY: image
+image: ## build the small Debian image of the demo and the tests: build/image (root; minutes the first time, then cached)
+	go run ./internal/demoimage -out build/image $(if $(REFRESH),-refresh)
+
+.PHONY: everything
+everything: deps build agent image
+
+.PHONY: lint
+lint: ## check format, go vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change:" $$unformatted >&2; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+# Tests share the machine with emulated ones: few packages at a time, long limits.
+.PHONY: test test-unit test-vm
+test: everything test-unit test-vm ## run all tests, one machine per firmware among them (root)
+test-unit: ## run the tests without machines, with the race detector
+	go test -race -p 2 -timeout 20m $$(go list ./... | grep -vE '/internal/(lab|e2e)(/|$$)')
+test-vm: ## run the tests with machines only (needs build, agent and image)
+	BERTH_TEST_VM=1 go test -count=1 -p 1 -timeout 60m $(VM_PACKAGES)
+
+.PHONY: test-full
+test-full: everything test-unit ## all tests and the slow ones: more kills, more firmware (root)
+	BERTH_TEST_VM=1 BERTH_TEST_FULL=1 go test -count=1 -p 1 -timeout 120m $(VM_PACKAGES)
+
+.PHONY: soak
+soak: everything ## the longest tests: many kills, on machines (root; hours)
+	BERTH_TEST_VM=1 BERTH_TEST_FULL=1 BERTH_TEST_SOAK=1 go test -count=1 -p 1 -timeout 12h $(VM_PACKAGES)
+
+.PHONY: demo
+demo: everything ## lead two virtual servers from first packet to a booted Debian, and stay up; ONCE=1 ends by itself (root)
+	exec build/berth lab demo $(if $(ONCE),--once)
+
+.PHONY: install
+install: build ## install the binaries and boot files below $(DESTDIR)$(PREFIX)
+	install -D -m 755 build/berth $(DESTDIR)$(PREFIX)/bin/berth
+	for dir in amd64 arm64 loaders; do \
+		[ ! -d build/boot/$$dir ] || install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/berth/boot/$$dir build/boot/$$dir/*; \
+	done
+
+.PHONY: clean
+clean: ## remove build/; the cache outside of it stays
+	rm -rf build
