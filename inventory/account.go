@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,7 @@ type Account struct {
 type Token struct {
 	Meta
 	Name      string     `json:"name" berth:"list,filter,search,required"`
-	Account   UID        `json:"account" berth:"list,filter,ref=account"`
+	Account   UID        `json:"account" berth:"list,filter,owned,ref=account"`
 	Level     Level      `json:"level" berth:"list,enum=viewer|operator|admin"`
 	Prefix    string     `json:"prefix" berth:"list" help:"Its first characters, to tell tokens apart."`
 	Hash      string     `json:"-" column:"hash" berth:"filter"`
@@ -35,7 +36,7 @@ type Token struct {
 // Session is a browser that is logged in. Only the SHA-256 of its cookie is kept.
 type Session struct {
 	Meta
-	Account   UID       `json:"account" berth:"list,filter,ref=account"`
+	Account   UID       `json:"account" berth:"list,filter,owned,ref=account"`
 	Hash      string    `json:"-" column:"hash" berth:"filter"`
 	ExpiresAt time.Time `json:"expires_at" berth:"list,filter"`
 	Agent     string    `json:"agent" berth:"list"`
@@ -52,8 +53,8 @@ type Change struct {
 	Noun    string          `json:"noun" berth:"list,filter"`
 	Object  UID             `json:"object" berth:"list,filter"`
 	Display string          `json:"display" berth:"list,search"`
-	Before  json.RawMessage `json:"before" gorm:"type:text"`
-	After   json.RawMessage `json:"after" gorm:"type:text"`
+	Before  json.RawMessage `json:"before" gorm:"serializer:json"`
+	After   json.RawMessage `json:"after" gorm:"serializer:json"`
 	Undoes  UID             `json:"undoes" berth:"filter"`
 }
 
@@ -62,4 +63,23 @@ type Setting struct {
 	Meta
 	Name  string `json:"name" berth:"list,filter,required"`
 	Value string `json:"-" column:"value"`
+}
+
+// Check brings the name into its stored form and judges it. Errors: *Invalid.
+func (a *Account) Check() error {
+	bad := &findings{noun: "account"}
+	a.Name = strings.ToLower(a.Name)
+	if a.Name != "" && (len(a.Name) > 100 || !accountForm.MatchString(a.Name)) {
+		bad.add("name", "may hold lower-case letters, digits and . _ @ - only, at most 100")
+	}
+	if a.Email != "" && (!strings.Contains(a.Email, "@") || strings.ContainsAny(a.Email, " <>")) {
+		bad.add("email", "is not an e-mail address")
+	}
+	return bad.err()
+}
+
+// Check gives a token without a level the lowest.
+func (t *Token) Check() error {
+	setDefault(&t.Level, LevelViewer)
+	return nil
 }

@@ -1,6 +1,9 @@
 package inventory
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Device is an asset in a role: it has a name, a place, interfaces. A device with a ProvisionState is a machine: berth can boot it.
 type Device struct {
@@ -96,7 +99,7 @@ type Observation struct {
 // Identifier is one piece of evidence for a machine's identity.
 type Identifier struct {
 	Meta
-	Device UID            `json:"device" berth:"list,filter,required,ref=device"`
+	Device UID            `json:"device" berth:"list,filter,required,owned,ref=device"`
 	Kind   IdentifierKind `json:"kind" berth:"list,filter,enum=system_uuid|system_serial|board_serial|chassis_serial|bmc_mac|nic_mac|disk_serial|disk_wwn|dimm_serial|tpm_ek"`
 	Value  string         `json:"value" berth:"list,filter,search,required"`
 }
@@ -121,7 +124,7 @@ const (
 // Deviation is one difference between what is intended and what was observed.
 type Deviation struct {
 	Meta
-	Device   UID    `json:"device" berth:"list,filter,required,ref=device"`
+	Device   UID    `json:"device" berth:"list,filter,required,owned,ref=device"`
 	Part     string `json:"part" berth:"list" help:"memory DIMM_A2, disk S3Z8NB0K, identity, …"`
 	Field    string `json:"field" berth:"list"`
 	Intended string `json:"intended" berth:"list"`
@@ -131,4 +134,73 @@ type Deviation struct {
 	Verdict string     `json:"verdict" berth:"list,filter,enum=open|take_observed|keep_intended|task|ignore|resolved"`
 	Note    string     `json:"note"`
 	By      string     `json:"by" berth:"readonly"`
+}
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (d *Device) Check() error {
+	bad := &findings{noun: "device"}
+	d.Name = strings.ToLower(d.Name)
+	if d.Name != "" {
+		if why := hostProblem(d.Name); why != "" {
+			bad.add("name", "%s", why)
+		}
+	}
+	setDefault(&d.Status, "active")
+	d.SystemUUID = strings.ToLower(d.SystemUUID)
+	d.checkPlace(bad)
+	return bad.err()
+}
+
+func (d *Device) checkPlace(bad *findings) {
+	if d.Position == nil {
+		return
+	}
+	setDefault(&d.Face, "front")
+	if d.Rack == "" {
+		bad.add("position", "needs a rack")
+	}
+	if *d.Position < 1 || *d.Position > 200 || !inSteps(*d.Position) {
+		bad.add("position", "is a unit of the rack, in steps of 0.5")
+	}
+}
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (i *Interface) Check() error {
+	bad := &findings{noun: "interface"}
+	setDefault(&i.Kind, "physical")
+	settleMAC("mac", &i.MAC, bad)
+	if i.MTU != 0 && (i.MTU < 68 || i.MTU > 65536) {
+		bad.add("mtu", "is from 68 to 65536 B, or 0 for the default")
+	}
+	if why := vlanProblem(i.VLAN); why != "" {
+		bad.add("vlan", "%s", why)
+	}
+	if i.Parent != "" && i.Parent == i.UID {
+		bad.add("parent", "is the interface itself")
+	}
+	return bad.err()
+}
+
+// Check judges how the controller is reached. Errors: *Invalid.
+func (b *BMC) Check() error {
+	bad := &findings{noun: "bmc"}
+	switch {
+	case b.Address == "":
+	case b.Kind == "wol":
+		settleMAC("address", &b.Address, bad)
+	case !bmcHostForm.MatchString(b.Address):
+		bad.add("address", "is a host or host:port, without https:// or a path")
+	}
+	settleMAC("mac", &b.MAC, bad)
+	b.Pin = strings.ToLower(b.Pin)
+	if b.Pin != "" && !hex64Form.MatchString(b.Pin) {
+		bad.add("pin", "is the SHA-256 of a public key: 64 hexadecimal digits")
+	}
+	return bad.err()
+}
+
+// Check fills in the verdict. Errors: *Invalid.
+func (d *Deviation) Check() error {
+	setDefault(&d.Verdict, "open")
+	return nil
 }

@@ -1,5 +1,11 @@
 package inventory
 
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
 // Subnet is a network that berth listens on or serves. Flags seed the first; afterwards it is a record like any other.
 type Subnet struct {
 	Meta
@@ -33,3 +39,90 @@ type Address struct {
 
 // TableName spells the table of addresses.
 func (Address) TableName() string { return "addresses" }
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (s *Subnet) Check() error {
+	bad := &findings{noun: "subnet"}
+	setDefault(&s.Mode, "listen")
+	s.checkAddresses(bad)
+	judgeServers("dns", s.DNS, false, bad)
+	judgeServers("ntp", s.NTP, true, bad)
+	if s.Domain = strings.ToLower(s.Domain); s.Domain != "" {
+		if why := hostProblem(s.Domain); why != "" {
+			bad.add("domain", "%s", why)
+		}
+	}
+	if s.LeaseSeconds != 0 && (s.LeaseSeconds < 10 || s.LeaseSeconds > 366*24*3600) {
+		bad.add("lease_seconds", "is from 10 s to a year, or 0 for an hour")
+	}
+	if s.BootURL != "" {
+		if why := urlProblem(s.BootURL, "http", "https"); why != "" {
+			bad.add("boot_url", "%s", why)
+		}
+	}
+	if why := vlanProblem(s.VLAN); why != "" {
+		bad.add("vlan", "%s", why)
+	}
+	return bad.err()
+}
+
+func (s *Subnet) checkAddresses(bad *findings) {
+	prefix, err := netip.ParsePrefix(s.Prefix)
+	if err != nil {
+		if s.Prefix != "" {
+			bad.add("prefix", "%q is not a prefix such as 10.77.0.0/24", abbreviate(s.Prefix, 60))
+		}
+		return
+	}
+	if prefix.Masked() != prefix {
+		bad.add("prefix", "has bits set behind its length; %s is the network", prefix.Masked())
+		return
+	}
+	s.Prefix = prefix.String()
+	judgePools(prefix, s.Pools, bad)
+	if s.Gateway == "" {
+		return
+	}
+	gateway, err := netip.ParseAddr(s.Gateway)
+	if err != nil || !(prefix.Contains(gateway) || gateway.IsLinkLocalUnicast()) {
+		bad.add("gateway", "%q is not an address within %s", abbreviate(s.Gateway, 60), prefix)
+		return
+	}
+	s.Gateway = gateway.String()
+}
+
+// Check brings the address into its usual spelling. Errors: *Invalid.
+func (a *Address) Check() error {
+	bad := &findings{noun: "address"}
+	if ip, err := netip.ParseAddr(a.Address); err == nil && ip.Zone() == "" {
+		a.Address = ip.Unmap().String()
+	} else if a.Address != "" {
+		bad.add("address", "%q is not an IP address", abbreviate(a.Address, 60))
+	}
+	if a.DNSName = strings.ToLower(a.DNSName); a.DNSName != "" {
+		if why := hostProblem(a.DNSName); why != "" {
+			bad.add("dns_name", "%s", why)
+		}
+	}
+	return bad.err()
+}
+
+// CheckIn holds the address against its subnet. Errors: *Invalid.
+func (a *Address) CheckIn(tx Tx, before Object) error {
+	if a.Subnet == "" {
+		return nil
+	}
+	if old, ok := before.(*Address); ok && old.Subnet == a.Subnet && old.Address == a.Address {
+		return nil
+	}
+	subnet, err := TxGet[Subnet](tx, string(a.Subnet))
+	if err != nil {
+		return fmt.Errorf("find the subnet of %s: %w", a.Address, err)
+	}
+	prefix, err := netip.ParsePrefix(subnet.Prefix)
+	ip, err2 := netip.ParseAddr(a.Address)
+	if err == nil && err2 == nil && !prefix.Contains(ip) {
+		return NotAllowed("address", "address", "%s is not within %s, the prefix of subnet %s", ip, prefix, subnet.Name)
+	}
+	return nil
+}

@@ -29,6 +29,9 @@ func (u UID) Valid() bool {
 	return err == nil && string(u) == strings.ToLower(string(u))
 }
 
+// Short is the start of the uid, for where a few people's objects must be told apart.
+func (u UID) Short() string { return string(u[:min(8, len(u))]) }
+
 // Meta is embedded in every noun.
 type Meta struct {
 	UID       UID       `json:"uid" gorm:"primaryKey" berth:"readonly"`
@@ -46,6 +49,12 @@ type Object interface{ Head() *Meta }
 // Checker is an Object with rules of its own. Check returns a *Invalid naming the fields, or nil; it may normalise the object
 // (trim, lower-case) before it judges.
 type Checker interface{ Check() error }
+
+// TxChecker is an Object whose rules need other objects: a device must fit where it is put. CheckIn is called within the transaction
+// that stores it; before is what is stored now, nil for a new object. Errors: *Invalid, *Conflict.
+type TxChecker interface {
+	CheckIn(tx Tx, before Object) error
+}
 
 // Level is what an account may do; each level includes those before it.
 type Level string
@@ -105,6 +114,8 @@ type Field struct {
 	Nullable    bool // a pointer: "unknown" and zero differ
 	Hidden      bool // never on a wire or a page (password hashes)
 	Long        bool // text of several lines
+	Owned       bool // of a Journal noun's ref: deleted together with what it refers to
+	GoName      string
 
 	index []int
 }
@@ -150,16 +161,24 @@ func (f Field) Pointer(obj Object) any {
 	return reflect.ValueOf(obj).Elem().FieldByIndex(f.index).Addr().Interface()
 }
 
-// Display is how people call obj: its natural key, or the start of its uid.
+// Display is how people call obj: its label, or the start of its uid.
 func (n *Noun) Display(obj Object) string {
-	if n.Natural != "" {
-		if f, ok := n.Field(n.Natural); ok {
-			if s := fmt.Sprint(f.Value(obj)); s != "" {
-				return s
-			}
+	if f, ok := n.Field(n.Label()); ok {
+		if s := fmt.Sprint(f.Value(obj)); s != "" {
+			return s
 		}
 	}
-	return string(obj.Head().UID[:8])
+	return obj.Head().UID.Short()
+}
+
+// Label is the field to show where an object is referred to: the natural key, else a name or kind that need not be unique, else "".
+func (n *Noun) Label() string {
+	for _, name := range []string{n.Natural, "name", "kind"} {
+		if _, ok := n.Field(name); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // describe fills in what the struct says. It panics on a bad declaration, which the first test run meets.
@@ -205,7 +224,7 @@ func describeField(sf reflect.StructField, index []int) (Field, bool) {
 	if name == "" || !sf.IsExported() {
 		return Field{}, false
 	}
-	f := Field{Name: name, Title: title(name), Hidden: hidden, index: index, Nullable: sf.Type.Kind() == reflect.Pointer}
+	f := Field{Name: name, Title: title(name), GoName: sf.Name, Hidden: hidden, index: index, Nullable: sf.Type.Kind() == reflect.Pointer}
 	f.Kind = kindOf(sf.Type)
 	for _, word := range strings.Split(sf.Tag.Get("berth"), ",") {
 		f.mark(strings.TrimSpace(word), sf)
@@ -230,6 +249,8 @@ func (f *Field) mark(word string, sf reflect.StructField) {
 		f.ReadOnly = true
 	case "long":
 		f.Long = true
+	case "owned":
+		f.Owned = true
 	case "unit":
 		f.Unit = value
 	case "title":
@@ -301,13 +322,25 @@ var byName = func() map[string]*Noun {
 	return m
 }()
 
-// NounFor finds the noun whose struct T is; it panics if T is no noun.
-func NounFor[T any]() *Noun {
-	t := reflect.TypeFor[T]()
-	for _, n := range Nouns {
-		if reflect.TypeOf(n.New()).Elem() == t && n.Where == nil {
-			return n
-		}
+// NounFor finds the noun whose struct T is; it panics if T is no noun. Of a struct that has a view besides, it is the noun and not the view.
+func NounFor[T any]() *Noun { return nounOfType(reflect.TypeFor[T]()) }
+
+// Describe finds the noun of an object, as NounFor does.
+func Describe(obj Object) *Noun { return nounOfType(reflect.TypeOf(obj).Elem()) }
+
+func nounOfType(t reflect.Type) *Noun {
+	if n := byType[t]; n != nil {
+		return n
 	}
 	panic(fmt.Sprintf("inventory: %s is no noun", t))
 }
+
+var byType = func() map[reflect.Type]*Noun {
+	m := make(map[reflect.Type]*Noun, len(Nouns))
+	for _, n := range Nouns {
+		if n.Where == nil {
+			m[reflect.TypeOf(n.New()).Elem()] = n
+		}
+	}
+	return m
+}()

@@ -33,7 +33,7 @@ type Operation struct {
 	Owner      string          `json:"owner" berth:"list,filter"`
 	OwnerLevel Level           `json:"owner_level"`
 	Why        string          `json:"why"`
-	Args       json.RawMessage `json:"args" gorm:"type:text"`
+	Args       json.RawMessage `json:"args" gorm:"serializer:json"`
 	StepName   string          `json:"step_name" berth:"list"`
 	StepIndex  int             `json:"step_index"`
 	StepCount  int             `json:"step_count"`
@@ -86,7 +86,7 @@ type Step struct {
 	// Assignment is the id under which an agent holds the step; empty when none does. Clearing it ends the agent's right to write.
 	Assignment string `json:"-" column:"assignment" berth:"filter"`
 	// Data is what the step remembers between attempts, and the agent's result.
-	Data json.RawMessage `json:"data" gorm:"type:text"`
+	Data json.RawMessage `json:"data" gorm:"serializer:json"`
 }
 
 // BootAttempt is one time a machine came up and asked the network.
@@ -120,4 +120,23 @@ type Event struct {
 	Source    string    `json:"source" berth:"list,filter,enum=dhcp|tftp|http|agent|kernel|bmc|engine|person|system"`
 	Level     string    `json:"level" berth:"list,filter,enum=info|warn|error"`
 	Text      string    `json:"text" berth:"list,search"`
+}
+
+// Check fills in the first state.
+func (o *Operation) Check() error {
+	setDefault(&o.State, OpQueued)
+	return nil
+}
+
+// Check fills in the first state.
+func (s *Step) Check() error {
+	setDefault(&s.State, StepPending)
+	return nil
+}
+
+// Check fills in what is left empty.
+func (e *Event) Check() error {
+	setDefault(&e.Source, "system")
+	setDefault(&e.Level, "info")
+	return nil
 }

@@ -42,3 +42,46 @@ type Rack struct {
 	AssetTag     string `json:"asset_tag" berth:"search"`
 	Description  string `json:"description" berth:"long"`
 }
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (s *Site) Check() error {
+	bad := &findings{noun: "site"}
+	settleSlug(&s.Slug, s.Name, bad)
+	setDefault(&s.Status, "active")
+	if s.TimeZone != "" && !zoneForm.MatchString(s.TimeZone) {
+		bad.add("time_zone", "is not an IANA name such as Europe/Berlin")
+	}
+	if s.SupplyVoltageV < 0 || s.SupplyVoltageV > 1000 {
+		bad.add("supply_voltage_v", "is from 0 (not known) to 1000 V")
+	}
+	return bad.err()
+}
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (l *Location) Check() error {
+	bad := &findings{noun: "location"}
+	settleSlug(&l.Slug, l.Name, bad)
+	setDefault(&l.Status, "active")
+	return bad.err()
+}
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (r *Rack) Check() error {
+	bad := &findings{noun: "rack"}
+	setDefault(&r.Status, "active")
+	setDefault(&r.UHeight, 42)
+	setDefault(&r.StartingUnit, 1)
+	setDefault(&r.Width, 19)
+	if r.UHeight < 1 || r.UHeight > 100 {
+		bad.add("u_height", "is from 1 to 100 U")
+	}
+	if r.StartingUnit < 1 || r.StartingUnit > 100 {
+		bad.add("starting_unit", "is from 1 to 100")
+	}
+	switch r.Width {
+	case 10, 19, 21, 23:
+	default:
+		bad.add("width", "is 10, 19, 21 or 23 in")
+	}
+	return bad.err()
+}

@@ -117,6 +117,9 @@ type Page struct {
 // ErrNotFound is returned for an object that does not exist, or not for this reader.
 var ErrNotFound = errors.New("not found")
 
+// ErrForbidden is returned to an actor whose access level is too low for an edit.
+var ErrForbidden = errors.New("not allowed at this access level")
+
 // ErrFenced is returned to a holder of an operation's lease whose time is over: another claimed it, or it ended. What it was about
 // to store is not stored.
 var ErrFenced = errors.New("the operation is no longer ours")

@@ -1,6 +1,9 @@
 package inventory
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Manufacturer is who built a thing.
 type Manufacturer struct {
@@ -63,4 +66,51 @@ type Component struct {
 	WrittenImage string `json:"written_image" berth:"readonly"`
 	// Attributes are the facts that only this kind has (cores, speed_mhz, type, …).
 	Attributes map[string]string `json:"attributes" gorm:"serializer:json"`
+}
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (m *Manufacturer) Check() error {
+	bad := &findings{noun: "manufacturer"}
+	settleSlug(&m.Slug, m.Name, bad)
+	return bad.err()
+}
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (t *DeviceType) Check() error {
+	bad := &findings{noun: "device-type"}
+	settleSlug(&t.Slug, t.Model, bad)
+	if t.UHeight < 0 || t.UHeight > 100 || !inSteps(t.UHeight) {
+		bad.add("u_height", "is from 0 to 100 U, in steps of 0.5")
+	}
+	if t.WeightGrams < 0 {
+		bad.add("weight_grams", "cannot be negative")
+	}
+	return bad.err()
+}
+
+// Check fills in what is left empty and judges the rest; an asset without a tag gets one made of its uid. Errors: *Invalid.
+func (a *Asset) Check() error {
+	bad := &findings{noun: "asset"}
+	if a.AssetTag == "" && a.UID != "" {
+		a.AssetTag = "B-" + strings.ToUpper(a.UID.Short())
+	}
+	setDefault(&a.Kind, "device")
+	setDefault(&a.Custody, "expected")
+	setDefault(&a.Condition, "unknown")
+	a.SystemUUID = strings.ToLower(a.SystemUUID)
+	return bad.err()
+}
+
+// Check fills in what is left empty and judges the rest. Errors: *Invalid.
+func (c *Component) Check() error {
+	bad := &findings{noun: "component"}
+	setDefault(&c.Kind, "other")
+	c.WWN = strings.ToLower(c.WWN)
+	if c.SizeBytes < 0 {
+		bad.add("size_bytes", "cannot be negative")
+	}
+	if c.DiskRole != "" && c.Kind != "disk" {
+		bad.add("disk_role", "is for disks only")
+	}
+	return bad.err()
 }

@@ -1,0 +1,37 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"berth/migrations"
+
+	"github.com/pressly/goose/v3"
+)
+
+// ErrNewerSchema is returned for a record that a newer berth has written to.
+var ErrNewerSchema = errors.New("this record was written by a newer version of berth")
+
+// migrate brings the schema up to date. An older binary refuses a newer schema: it would not know what the new columns mean, and would
+// store rows without them.
+func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {
+	provider, err := goose.NewProvider(dialect, db, migrations.Files, options...)
+	if err != nil {
+		return fmt.Errorf("read the schema's migrations: %w", err)
+	}
+	sources := provider.ListSources()
+	newest := sources[len(sources)-1].Version
+	current, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read the version of the schema: %w", err)
+	}
+	if current > newest {
+		return fmt.Errorf("%w: its schema is version %d, this berth knows up to %d; use the newer berth, or restore a backup from before the upgrade", ErrNewerSchema, current, newest)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("bring the schema from version %d to %d: %w", current, newest, err)
+	}
+	return nil
+}

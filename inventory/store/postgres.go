@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"berth/inventory"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+)
+
+// postgresDriver runs every edit in a serializable transaction: what an edit has read is still so when it commits, on any server, as it
+// is with SQLite's single writer. The database ends some of two edits that meet with SQLSTATE 40001; those are run again.
+type postgresDriver struct {
+	db *gorm.DB
+	// server tells our own notifications from those of others.
+	server inventory.UID
+}
+
+const (
+	postgresConnections = 16
+	maxAttempts         = 40
+	channel             = "berth_changed"
+)
+
+func (s *Store) openPostgres(ctx, background context.Context) error {
+	config, err := pgx.ParseConfig(s.opt.DSN)
+	if err != nil {
+		return errors.New("the address of the database is not of the form postgres://user:password@host/name") // err would show the password
+	}
+	s.write, err = gorm.Open(postgres.New(postgres.Config{DSN: s.opt.DSN}), s.gormConfig())
+	if err != nil {
+		return fmt.Errorf("open the database on %s: %w", config.Host, explainPostgres(err))
+	}
+	pool, err := s.write.DB()
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, pool.Close)
+	pool.SetMaxOpenConns(postgresConnections)
+	pool.SetMaxIdleConns(postgresConnections / 2)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("prepare the lock around migrations: %w", err)
+	}
+	if err := migrate(ctx, goose.DialectPostgres, pool, goose.WithSessionLocker(locker)); err != nil {
+		return explainPostgres(err)
+	}
+	d := &postgresDriver{db: s.write, server: inventory.NewUID()}
+	s.read, s.driver = s.write, d
+	var listener sync.WaitGroup
+	listener.Go(func() { s.listen(background, config, d.server) })
+	s.close = append(s.close, func() error { listener.Wait(); return nil })
+	return nil
+}
+
+func (d *postgresDriver) transact(ctx context.Context, work func(*gorm.DB) error) error {
+	var err error
+	for attempt := range maxAttempts {
+		err = d.db.WithContext(ctx).Transaction(func(db *gorm.DB) error { return guarded(work, db) }, &sql.TxOptions{Isolation: sql.LevelSerializable})
+		if !retriable(err) {
+			return rethrow(err)
+		}
+		// The pause grows to about 50 ms and is random, so that two that met do not meet again.
+		pause := time.Duration(rand.Int64N(int64(time.Millisecond) * int64(min(2+2*attempt, 50))))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return fmt.Errorf("the record is too busy: an edit met others %d times: %w", maxAttempts, err)
+}
+
+// retriable tells whether the database asks for another try: serialization failure, deadlock.
+func retriable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+func (d *postgresDriver) announce(db *gorm.DB, tables []string) error {
+	if err := db.Exec("SELECT pg_notify(?, ?)", channel, string(d.server)+":"+strings.Join(tables, ",")).Error; err != nil {
+		return fmt.Errorf("tell other servers: %w", err)
+	}
+	return nil
+}
+
+func (d *postgresDriver) skipLocked() string      { return " FOR UPDATE SKIP LOCKED" }
+func (d *postgresDriver) explain(err error) error { return explainPostgres(err) }
+
+func explainPostgres(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	switch pg.Code {
+	case "53100": // disk_full
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case "28P01", "28000": // invalid_password, invalid_authorization_specification
+		return fmt.Errorf("the database does not let berth in: %w", err)
+	}
+	return err
+}
+
+// listen passes on what other servers changed. While its connection is gone notifications are lost, so everybody is told to look again
+// when it is back.
+func (s *Store) listen(ctx context.Context, config *pgx.ConnConfig, own inventory.UID) {
+	for ctx.Err() == nil {
+		err := s.listenOnce(ctx, config, own)
+		if ctx.Err() != nil {
+			return
+		}
+		s.opt.Log.Warn("notifications of the database are lost; connecting again", "error", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *Store) listenOnce(ctx context.Context, config *pgx.ConnConfig, own inventory.UID) error {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return err
+	}
+	s.hub.publishAll()
+	for {
+		note, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return err
+		}
+		server, tables, _ := strings.Cut(note.Payload, ":")
+		if server != string(own) {
+			s.hub.publish(strings.Split(tables, ","))
+		}
+	}
+}
