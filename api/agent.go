@@ -151,6 +151,8 @@ type WriteResult struct {
 	WrittenBytes int64   `json:"written_bytes"`
 	FetchedBytes int64   `json:"fetched_bytes"`
 	Seconds      float64 `json:"seconds"`
+	// TableUUID is the identifier of the partition table as it is on the disk now, by which berth knows its own again.
+	TableUUID string `json:"table_uuid,omitempty"`
 	// Seeded is the number of the partition that carries the seed; 0 is none.
 	Seeded int `json:"seeded,omitempty"`
 }

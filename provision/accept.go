@@ -1,0 +1,242 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"berth/api"
+	"berth/inventory"
+)
+
+// Accept says that a discovered machine is ours to work on: from here on it may be written to. It gets its name, its asset and its parts.
+func (s *Service) Accept(ctx context.Context, req inventory.Request, machine string, o api.AcceptRequest) (d *inventory.Device, err error) {
+	if o.Why != "" {
+		req.Why = o.Why
+	}
+	err = s.Ledger.Edit(ctx, req, func(tx inventory.Tx) error {
+		d, err = s.machine(tx, machine)
+		if err != nil {
+			return err
+		}
+		if err := inState(d, "accept", []inventory.State{inventory.StateDiscovered, inventory.StateRetired}); err != nil {
+			return err
+		}
+		if err := place(tx, d, o); err != nil {
+			return err
+		}
+		if err := d.Become(inventory.StateReady, ""); err != nil {
+			return err
+		}
+		facts, err := newest(tx, d.UID, inventory.SourceAgent)
+		if err != nil && !errors.Is(err, inventory.ErrNotFound) {
+			return err
+		}
+		if err := s.ownAsset(tx, d, o.Asset, facts); err != nil {
+			return err
+		}
+		if err := s.compare(tx, d, facts); err != nil {
+			return err
+		}
+		d.Status = "staged"
+		if err := tx.Update(d); err != nil {
+			return err
+		}
+		return note(tx, inventory.Event{Device: d.UID, Source: "person", Text: fmt.Sprintf("accepted by %s as %s", req.By.Name, d.Name)})
+	})
+	if err == nil {
+		s.hub.poke(d.UID)
+	}
+	return d, err
+}
+
+// place gives a machine the name and the place a person chose.
+func place(tx inventory.Tx, d *inventory.Device, o api.AcceptRequest) error {
+	d.Name = orText(o.Name, d.Name)
+	if o.Profile != "" {
+		p, err := inventory.TxGet[inventory.Profile](tx, o.Profile)
+		if errors.Is(err, inventory.ErrNotFound) {
+			return inventory.NotAllowed("machine", "profile", "there is no profile %q", clip(o.Profile, 80))
+		}
+		if err != nil {
+			return err
+		}
+		d.Profile = p.UID
+	}
+	if o.Rack == "" {
+		return nil
+	}
+	rack, err := inventory.TxGet[inventory.Rack](tx, o.Rack)
+	if errors.Is(err, inventory.ErrNotFound) {
+		return inventory.NotAllowed("machine", "rack", "there is no rack %q", clip(o.Rack, 80))
+	}
+	if err != nil {
+		return err
+	}
+	d.Rack, d.Site, d.Location, d.Position, d.Face = rack.UID, rack.Site, rack.Location, o.Position, o.Face
+	return nil
+}
+
+// ownAsset joins the machine to its asset: the one that was named, or a new one made from what the machine says of itself.
+func (s *Service) ownAsset(tx inventory.Tx, d *inventory.Device, ref string, f inventory.Facts) error {
+	if ref != "" {
+		a, err := inventory.TxGet[inventory.Asset](tx, ref)
+		if errors.Is(err, inventory.ErrNotFound) {
+			return inventory.NotAllowed("machine", "asset", "there is no asset %q", clip(ref, 80))
+		}
+		if err != nil {
+			return err
+		}
+		d.Asset = a.UID
+		return nil
+	}
+	if d.Asset != "" {
+		return nil
+	}
+	a := &inventory.Asset{AssetTag: "berth-" + string(d.UID[:8]), Kind: "device", Name: d.Name, Serial: clip(f.System.Serial, 100),
+		SystemUUID: clip(f.System.UUID, 60), Custody: "installed", Condition: "unknown", Site: d.Site, Location: d.Location}
+	if err := tx.Create(a); err != nil {
+		return err
+	}
+	d.Asset = a.UID
+	return nil
+}
+
+// Adopt takes in a machine that already runs, without a boot: it is foreign, and only ever offered its local disk. Adopting a machine
+// on record leaves it what it is but for that.
+func (s *Service) Adopt(ctx context.Context, req inventory.Request, o api.AdoptRequest) (d *inventory.Device, err error) {
+	if o.Why != "" {
+		req.Why = o.Why
+	}
+	err = s.Ledger.Edit(ctx, req, func(tx inventory.Tx) error {
+		d, err = s.adoptee(tx, o)
+		if err != nil {
+			return err
+		}
+		d.SystemUUID = orText(inventory.NormalIdentity(inventory.IDSystemUUID, o.SystemUUID), d.SystemUUID)
+		if err := d.Become(inventory.StateForeign, "it ran before berth came"); err != nil {
+			return err
+		}
+		d.NetbootOffer, d.OfferedUntil = false, nil
+		if err := adoptEvidence(tx, d, o); err != nil {
+			return err
+		}
+		if o.Facts != nil {
+			facts := *o.Facts
+			facts.Source, facts.ObservedAt = inventory.SourceSystem, tx.Now()
+			if d, err = s.observe(tx, d, nil, facts); err != nil {
+				return err
+			}
+			if err := seen(tx, d, facts); err != nil {
+				return err
+			}
+		}
+		if err := tx.Update(d); err != nil {
+			return err
+		}
+		return note(tx, inventory.Event{Device: d.UID, Source: "person", Text: fmt.Sprintf("adopted by %s: it runs what berth did not write", req.By.Name)})
+	})
+	return d, err
+}
+
+// adoptee finds the device on record by its name or by its addresses, or makes one.
+func (s *Service) adoptee(tx inventory.Tx, o api.AdoptRequest) (*inventory.Device, error) {
+	d, err := inventory.TxGet[inventory.Device](tx, o.Name)
+	if err == nil || !errors.Is(err, inventory.ErrNotFound) {
+		return d, err
+	}
+	for _, mac := range o.MACs {
+		port, err := one[inventory.Interface](tx, inventory.Is("mac", inventory.NormalIdentity(inventory.IDNICMAC, mac)))
+		if errors.Is(err, inventory.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		d, err := inventory.TxGet[inventory.Device](tx, string(port.Device))
+		if err == nil {
+			d.Name = orText(o.Name, d.Name)
+		}
+		return d, err
+	}
+	if o.Name == "" {
+		return nil, inventory.NotAllowed("machine", "name", "a machine that berth has not seen needs a name")
+	}
+	d = &inventory.Device{Name: o.Name, Status: "active"}
+	return d, tx.Create(d)
+}
+
+func adoptEvidence(tx inventory.Tx, d *inventory.Device, o api.AdoptRequest) error {
+	f := inventory.Facts{}
+	f.System.UUID = o.SystemUUID
+	for _, mac := range o.MACs {
+		f.NICs = append(f.NICs, inventory.NICFacts{MAC: inventory.NormalIdentity(inventory.IDNICMAC, mac)})
+	}
+	if err := learnPorts(tx, d.UID, f.NICs); err != nil {
+		return err
+	}
+	if err := learnIdentity(tx, d.UID, f); err != nil {
+		return err
+	}
+	if o.BMC == nil {
+		return nil
+	}
+	return tx.Create(&inventory.BMC{Device: d.UID, Kind: o.BMC.Kind, Address: o.BMC.Address, Username: o.BMC.Username, Password: o.BMC.Password})
+}
+
+// Clear leads a machine out of quarantine, into the state in which a person found it.
+func (s *Service) Clear(ctx context.Context, req inventory.Request, machine string, to inventory.State, why string) (*inventory.Device, error) {
+	if why == "" {
+		return nil, inventory.NotAllowed("machine", "why", "say what was found, so that the next one knows")
+	}
+	return s.become(ctx, req, machine, "clear", to, why, inventory.StateQuarantined)
+}
+
+// Retire ends a machine's service. Its record stays for ever.
+func (s *Service) Retire(ctx context.Context, req inventory.Request, machine string) (*inventory.Device, error) {
+	return s.become(ctx, req, machine, "retire", inventory.StateRetired, req.Why, inventory.States...)
+}
+
+func (s *Service) become(ctx context.Context, req inventory.Request, machine, what string, to inventory.State, why string, from ...inventory.State) (d *inventory.Device, err error) {
+	req.Why = why
+	err = s.Ledger.Edit(ctx, req, func(tx inventory.Tx) error {
+		if d, err = s.machine(tx, machine); err != nil {
+			return err
+		}
+		if err := inState(d, what, from); err != nil {
+			return err
+		}
+		if d.Operation != "" {
+			return s.busy(tx, d)
+		}
+		if err := d.Become(to, why); err != nil {
+			return err
+		}
+		if to == inventory.StateRetired {
+			d.Status = "decommissioning"
+		}
+		if err := tx.Update(d); err != nil {
+			return err
+		}
+		text := strings.TrimSuffix(fmt.Sprintf("%s by %s: now %s; %s", what, req.By.Name, to, why), "; ")
+		return note(tx, inventory.Event{Device: d.UID, Source: "person", Text: text})
+	})
+	return d, err
+}
+
+// Verdict decides a deviation: take_observed, keep_intended, task or ignore.
+func (s *Service) Verdict(ctx context.Context, req inventory.Request, deviation, verdict, remark string) error {
+	switch verdict {
+	case "take_observed", "keep_intended", "task", "ignore":
+	default:
+		return inventory.NotAllowed("deviation", "verdict", "it is one of take_observed, keep_intended, task, ignore")
+	}
+	return s.Ledger.Edit(ctx, req, func(tx inventory.Tx) error {
+		v, err := inventory.TxGet[inventory.Deviation](tx, deviation)
+		if err != nil {
+			return err
+		}
+		return s.verdict(tx, req, v, verdict, remark)
+	})
+}
