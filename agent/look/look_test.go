@@ -1,0 +1,102 @@
+package look
+
+import (
+	"encoding/json"
+	"testing"
+	"unicode/utf8"
+
+	"berth/inventory"
+)
+
+// checkStrings asserts of every string in a report what its reader may rely on: bounded, valid, no control characters.
+func checkStrings(t *testing.T, f inventory.Facts) {
+	t.Helper()
+	raw, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree any
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case string:
+			if len(v) > textLimit || !utf8.ValidString(v) || text(v) != v {
+				t.Errorf("string %q", v)
+			}
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(tree)
+}
+
+func TestIsPCIAddress(t *testing.T) {
+	for name, want := range map[string]bool{
+		"0000:3b:00.1": true, "10000:01:00.0": true, "0000:3b:00": false, "virtio1": false, "nvme0": false, "0000:3b:00.1x": false, "": false, "pci0000:00": false,
+	} {
+		if got := isPCIAddress(name); got != want {
+			t.Errorf("isPCIAddress(%q) = %t", name, got)
+		}
+	}
+}
+
+func TestATAVerdict(t *testing.T) {
+	descriptor := func(mid, high byte) []byte {
+		s := make([]byte, 22)
+		s[0], s[7], s[8], s[9], s[17], s[19] = 0x72, 14, 0x09, 12, mid, high
+		return s
+	}
+	fixed := func(mid, high byte) []byte {
+		s := make([]byte, 18)
+		s[0], s[10], s[11] = 0x70, mid, high
+		return s
+	}
+	for name, c := range map[string]struct {
+		sense         []byte
+		passed, fails bool
+	}{
+		"passed":             {descriptor(0x4f, 0xc2), true, false},
+		"failed":             {descriptor(0xf4, 0x2c), false, false},
+		"passed, fixed":      {fixed(0x4f, 0xc2), true, false},
+		"failed, fixed":      {fixed(0xf4, 0x2c), false, false},
+		"means nothing":      {descriptor(1, 2), false, true},
+		"nothing":            {nil, false, true},
+		"cut":                {descriptor(0x4f, 0xc2)[:15], false, true},
+		"another descriptor": {[]byte{0x72, 0, 0, 0, 0, 0, 0, 4, 0x00, 2, 0, 0}, false, true},
+	} {
+		passed, err := ataVerdict(c.sense)
+		if passed != c.passed || (err != nil) != c.fails {
+			t.Errorf("%s: %t, %v", name, passed, err)
+		}
+	}
+}
+
+func FuzzATAVerdict(f *testing.F) {
+	f.Add([]byte{0x72, 0, 0, 0, 0, 0, 0, 14, 0x09, 12, 0, 0, 0, 0, 0, 0, 0, 0x4f, 0, 0xc2, 0, 0})
+	f.Fuzz(func(_ *testing.T, sense []byte) { ataVerdict(sense) })
+}
+
+func TestJudgeBMCDevice(t *testing.T) {
+	// A Dell iDRAC: firmware 2.63, IPMI 2.0, enterprise 674.
+	got := judgeBMCDevice([]byte{0x20, 0x01, 0x02, 0x63, 0x02, 0xdf, 0xa2, 0x02, 0x00, 0x00, 0x01, 0, 0, 0, 0})
+	if got == nil || *got != (inventory.BMCFacts{Manufacturer: "Dell", Firmware: "2.63", IPMIVersion: "2.0"}) {
+		t.Errorf("BMC %+v", got)
+	}
+	if got := judgeBMCDevice([]byte{0x20, 1, 2}); got != nil {
+		t.Errorf("a cut answer is %+v", got)
+	}
+	for reply, want := range map[string]string{"\x11\x0a\x00\x00\x07": "10.0.0.7", "\x11\x00\x00\x00\x00": "", "\x11": "", "": ""} {
+		if got := lanAddress([]byte(reply)); got != want {
+			t.Errorf("lanAddress(%x) = %q", reply, got)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"berth/api"
+)
+
+const (
+	// RightToWrite is how long one confirmation by the server is good for. A server that was killed comes back in seconds; one that
+	// has been away for longer may be a server that does not know of this write any more.
+	RightToWrite = 30 * time.Second
+	// progressPace is how often progress is told and the confirmation renewed; progressTimeout is what one such exchange may take.
+	progressPace    = time.Second
+	progressTimeout = 5 * time.Second
+	// defaultDeadline ends an assignment that carries none.
+	defaultDeadline = 6 * time.Hour
+)
+
+// errServerAway says that an assignment was stopped because nobody confirmed it. It is neither done nor failed.
+var errServerAway = errors.New("the server has not confirmed this for " + RightToWrite.String())
+
+// refused says that the server, asked whether an assignment is still wanted, said no.
+type refused struct{ reason string }
+
+func (r *refused) Error() string { return "the server stopped it: " + r.reason }
+
+// permanent marks an error that trying again cannot help.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// never makes an error permanent.
+func never(format string, args ...any) error { return permanent{fmt.Errorf(format, args...)} }
+
+// task is one assignment under way.
+type task struct {
+	agent *Agent
+	api.Assignment
+
+	mu       sync.Mutex
+	progress api.Progress
+	touched  bool
+}
+
+// Progress notes how far the work is; the next exchange with the server tells it.
+func (t *task) Progress(phase string, done, total int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.progress = api.Progress{Phase: phase, Done: done, Total: total}
+}
+
+// touch notes that from here on a byte of a disk may have been written.
+func (t *task) touch() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.touched = true
+}
+
+// verb is how one kind of assignment is carried out.
+type verb struct {
+	run func(*Agent, context.Context, *task) (*api.WriteResult, error)
+	// confirmed verbs destroy data: they begin only after the server confirmed them, and end when it does not any more.
+	confirmed bool
+}
+
+var verbs = map[api.Verb]verb{
+	api.VerbInspect:  {run: (*Agent).inspect},
+	api.VerbReboot:   {run: nothing},
+	api.VerbPowerOff: {run: nothing},
+}
+
+// nothing is to be done but to deliver the result, after which the agent ends.
+func nothing(*Agent, context.Context, *task) (*api.WriteResult, error) { return nil, nil }
+
+// inspect looks again and reports.
+func (a *Agent) inspect(ctx context.Context, _ *task) (*api.WriteResult, error) {
+	facts := a.Look(ctx)
+	a.report(ctx, facts)
+	return nil, ctx.Err()
+}
+
+// perform carries out one assignment. An error means that it came to no end; what failed is in the result.
+func (a *Agent) perform(ctx context.Context, assignment api.Assignment) (api.Result, error) {
+	t := &task{agent: a, Assignment: assignment}
+	a.say("told to %s", clean(string(assignment.Verb), 32))
+	written, err := a.run(ctx, t)
+	if errors.Is(err, errServerAway) {
+		return api.Result{}, err
+	}
+	if ctx.Err() != nil {
+		return api.Result{}, ctx.Err()
+	}
+	result := api.Result{Touched: t.touched, Write: written}
+	if err != nil {
+		var never permanent
+		result.Error, result.Permanent = clean(err.Error(), 1000), errors.As(err, &never)
+		a.say("%s failed: %s", assignment.Verb, result.Error)
+	}
+	return result, nil
+}
+
+// run calls the verb within its deadline and, where it destroys data, within the server's word.
+func (a *Agent) run(ctx context.Context, t *task) (*api.WriteResult, error) {
+	v, known := verbs[t.Verb]
+	if !known {
+		return nil, never("this agent does not know how to %q", clean(string(t.Verb), 32))
+	}
+	limit := defaultDeadline
+	if !t.Deadline.IsZero() {
+		limit = t.Deadline.Sub(a.now())
+	}
+	if limit <= 0 {
+		return nil, fmt.Errorf("the deadline %s had passed when it was handed out", t.Deadline.UTC().Format(time.RFC3339))
+	}
+	late := fmt.Errorf("not done within its deadline, %s after it began", limit.Round(time.Second))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
+	defer cancel()
+	if !v.confirmed {
+		return v.run(a, ctx, t)
+	}
+	return a.runConfirmed(ctx, t, v)
+}
+
+// runConfirmed begins when the server has confirmed the assignment and stops when it takes that back or falls silent.
+func (a *Agent) runConfirmed(ctx context.Context, t *task, v verb) (*api.WriteResult, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	t.Progress("check", 0, 0)
+	if err := t.confirm(ctx); err != nil {
+		var no *refused
+		if errors.As(err, &no) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %v", errServerAway, err)
+	}
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if err := t.watch(ctx); err != nil {
+			stop(err)
+		}
+	})
+	written, err := v.run(a, ctx, t)
+	cause := context.Cause(ctx)
+	stop(nil)
+	watching.Wait()
+	if err != nil && cause != nil {
+		// What ended the work is the reason, not the chunk it ended at.
+		return written, cause
+	}
+	return written, err
+}
+
+// watch renews the confirmation until ctx ends, which is no error.
+func (t *task) watch(ctx context.Context) error {
+	confirmed := time.Now()
+	for sleep(ctx, progressPace) == nil {
+		err := t.confirm(ctx)
+		var no *refused
+		switch {
+		case errors.As(err, &no):
+			return err
+		case err == nil:
+			confirmed = time.Now()
+		case time.Since(confirmed) > RightToWrite:
+			return errServerAway
+		}
+	}
+	return nil
+}
+
+// confirm tells the progress and hears whether the assignment is still wanted. A refusal is a *refused; any other error is silence.
+func (t *task) confirm(ctx context.Context) error {
+	t.mu.Lock()
+	progress := t.progress
+	t.mu.Unlock()
+	answer, err := t.agent.Server.Progress(ctx, t.ID, progress)
+	switch {
+	case err != nil && final(err):
+		return &refused{reason: sentence(err)}
+	case err != nil:
+		return err
+	case answer.Stop:
+		return &refused{reason: clean(answer.Reason, 300)}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/agent/look"
+	"berth/api"
+	"berth/inventory"
+)
+
+// host is the machine as the agent looks at it.
+type host struct {
+	source  *look.Live
+	bootMAC string
+
+	mu   sync.Mutex
+	last inventory.Facts
+}
+
+func newHost(options) *host { return &host{source: look.NewLive()} }
+
+// identify is what is known without asking any device.
+func (h *host) identify(context.Context) api.Registration {
+	r := api.Registration{UUID: look.SystemUUID(h.source), MACs: look.Ports(h.source), BootMAC: h.bootMAC}
+	var age unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &age) == nil {
+		r.UptimeSeconds = time.Duration(age.Nano()).Seconds()
+	}
+	return r
+}
+
+func (h *host) look(context.Context) inventory.Facts {
+	facts := look.Facts(h.source, time.Now(), h.bootMAC)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = facts
+	return facts
+}
+
+// lookAgain takes the neighbours heard since into the last look.
+func (h *host) lookAgain() inventory.Facts {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = look.Again(h.source, h.last, time.Now(), h.bootMAC)
+	return h.last
+}

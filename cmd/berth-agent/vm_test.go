@@ -1,0 +1,139 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/agent/agenttest"
+	"berth/api"
+)
+
+// bootFiles finds the kernel and initramfs that the build made, or skips aloud; in CI it never skips.
+func bootFiles(t *testing.T) (kernel, initramfs string) {
+	t.Helper()
+	skip := t.Skipf
+	if os.Getenv("CI") != "" {
+		skip = t.Fatalf
+	}
+	if os.Getenv("BERTH_TEST_VM") == "" {
+		t.Skip("SKIPPED: boots a virtual machine; set BERTH_TEST_VM=1 to run it")
+	}
+	dir := os.Getenv("BERTH_TEST_BOOT")
+	if dir == "" {
+		dir = "../../build/boot/amd64"
+	}
+	kernel, initramfs = filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "initramfs")
+	for _, file := range []string{kernel, initramfs} {
+		if _, err := os.Stat(file); err != nil {
+			skip("SKIPPED: %v; make agent builds it", err)
+		}
+	}
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		skip("SKIPPED: %v", err)
+	}
+	return kernel, initramfs
+}
+
+// startVM boots the agent in a machine with one NVMe, one SATA and one SCSI disk. It is killed at the end of the test; the serial
+// console is logged when the test fails.
+func startVM(t *testing.T, args string, more ...string) <-chan error {
+	t.Helper()
+	kernel, initramfs := bootFiles(t)
+	dir := t.TempDir()
+	console := filepath.Join(dir, "console")
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	command := []string{
+		"-accel", "tcg,thread=multi", "-machine", "q35,graphics=off", "-m", "768", "-nodefaults", "-display", "none",
+		"-no-reboot", "-serial", "file:" + console, "-device", "virtio-rng-pci",
+		"-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyS0 quiet panic=-1 " + args,
+		"-smbios", "type=1,manufacturer=Berth Lab,product=Virtual Server,serial=LAB-0007,uuid=6f1d7a52-9a39-4c5e-8f0c-1a2b3c4d5e6f",
+		"-smbios", "type=17,loc_pfx=DIMM,manufacturer=Sample,serial=D1M-77,part=PART-9,speed=3200",
+	}
+	for _, disk := range []struct{ name, device string }{
+		{"nvme.raw", "nvme,serial=NVME-0001"},
+		{"sata.raw", "ide-hd,bus=ide.0,serial=SATA-0001,wwn=0x5000c50015ea71aa"},
+		{"scsi.raw", "scsi-hd,bus=scsi0.0,serial=SCSI-0001,wwn=0x5000c50015ea71ab"},
+	} {
+		file := filepath.Join(dir, disk.name)
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(file, 64<<20); err != nil {
+			t.Fatal(err)
+		}
+		if disk.name == "scsi.raw" {
+			command = append(command, "-device", "virtio-scsi-pci,id=scsi0")
+		}
+		command = append(command, "-drive", "if=none,format=raw,id="+disk.name+",file="+file, "-device", disk.device+",drive="+disk.name)
+	}
+	vm := exec.CommandContext(ctx, "qemu-system-x86_64", append(command, more...)...)
+	var complaints bytes.Buffer
+	vm.Stderr = &complaints
+	if err := vm.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	done := make(chan struct{})
+	go func() { ended <- vm.Wait(); close(done) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if text, _ := os.ReadFile(console); t.Failed() || testing.Verbose() {
+			t.Logf("console:\n%s\nqemu: %s", text, &complaints)
+		}
+	})
+	return ended
+}
+
+// The agent as /init finds the machine's parts, registers, reports, obeys and restarts the machine.
+func TestInitReportsAndReboots(t *testing.T) {
+	bootFiles(t)
+	server := agenttest.Start(t)
+	server.Assign(api.Assignment{ID: "a-1", Verb: api.VerbInspect})
+	server.Assign(api.Assignment{ID: "a-2", Verb: api.VerbReboot})
+	// The user-mode network of QEMU is the loopback of this host at 10.0.2.2.
+	args := "berth.url=https://10.0.2.2:" + server.Port() + " berth.pin=sha256:" + server.Pin + " berth.token=" + server.Token +
+		" berth.mac=52:54:00:12:34:56"
+	ended := startVM(t, args, "-netdev", "user,id=n0,restrict=off", "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56")
+
+	state := server.Wait(t, "the report", 4*time.Minute, func(s agenttest.State) bool { return len(s.Facts) > 0 })
+	facts, registration := state.Facts[0], state.Registrations[0]
+	t.Logf("registered %.2f s after the kernel started", registration.UptimeSeconds)
+	if registration.UUID != "6f1d7a52-9a39-4c5e-8f0c-1a2b3c4d5e6f" || registration.BootMAC != "52:54:00:12:34:56" {
+		t.Errorf("registered as %+v", registration)
+	}
+	if facts.System.Serial != "LAB-0007" || len(facts.CPUs) != 1 || len(facts.DIMMs) != 1 || facts.DIMMs[0].Serial != "D1M-77" {
+		t.Errorf("system %+v, CPUs %+v, DIMMs %+v", facts.System, facts.CPUs, facts.DIMMs)
+	}
+	if len(facts.NICs) != 1 || !facts.NICs[0].BootedFrom || facts.NICs[0].Driver != "virtio_net" {
+		t.Errorf("ports %+v", facts.NICs)
+	}
+	for _, id := range []string{"a-1", "a-2"} {
+		if result := server.Result(t, id, time.Minute); result.Error != "" {
+			t.Errorf("%s: %+v", id, result)
+		}
+	}
+	select {
+	case err := <-ended: // -no-reboot makes a restart the end of QEMU
+		if err != nil {
+			t.Errorf("qemu: %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("the machine did not restart")
+	}
+	var timeline []string
+	for _, line := range server.State().Log {
+		timeline = append(timeline, line.Text)
+	}
+	if !strings.Contains(strings.Join(timeline, "\n"), "registered: this is rack1-u7") {
+		t.Errorf("the timeline is %q", timeline)
+	}
+}
