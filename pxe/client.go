@@ -48,6 +48,15 @@ func (c Client) Key() string {
 	return ""
 }
 
+// KeyMAC is the hardware address of a Client.Key, nil for a key without one.
+func KeyMAC(key string) net.HardwareAddr {
+	mac, err := parseMAC(key)
+	if err != nil {
+		return nil
+	}
+	return mac
+}
+
 // String names the client for a log line or a sentence.
 func (c Client) String() string {
 	switch {
