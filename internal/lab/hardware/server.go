@@ -99,8 +99,7 @@ type NIC struct {
 	Model string // "virtio" (default) or "e1000"
 }
 
-// Disk is one drive. Its content lives in a file of the lab's directory named
-// for the serial number, so a disk keeps its content when it is moved.
+// Disk is one drive.
 type Disk struct {
 	Slot   string // "bay1"; unique in the server
 	Kind   DiskKind
@@ -108,6 +107,10 @@ type Disk struct {
 	Serial string // at most 20 characters, as the buses allow
 	WWN    string // 16 hex digits: a NAA name, or an EUI-64 for NVMe; "" for none
 	Model  string // at most 16 characters; ignored by NVMe and virtio, which have their own
+	// File holds the content, as a sparse raw file that the host can read at any
+	// time. It moves with the disk from slot to slot and machine to machine. The
+	// rack names and makes it when it is empty.
+	File string
 }
 
 // PSU is one power supply. It exists only in the management controller's
