@@ -23,8 +23,9 @@ import (
 // that wait at the same time into one transaction: SQLite then syncs the disk once for all of them (group commit). Since nobody else
 // holds the directory and readers of a WAL never block, no caller meets a locked database.
 type sqliteDriver struct {
-	db    *gorm.DB
-	queue chan *edit
+	db     *gorm.DB
+	queue  chan *edit
+	closed chan struct{} // closed when the writer has ended
 }
 
 // edit is one piece of work that waits for the writer.
@@ -66,7 +67,7 @@ func (s *Store) openSQLite(ctx, background context.Context) error {
 	if s.read, err = s.connectSQLite(path, readers, "query_only(1)"); err != nil {
 		return err
 	}
-	d := &sqliteDriver{db: s.write, queue: make(chan *edit)}
+	d := &sqliteDriver{db: s.write, queue: make(chan *edit), closed: make(chan struct{})}
 	s.driver = d
 	var writer sync.WaitGroup
 	writer.Go(func() { d.serve(background) })
@@ -97,6 +98,8 @@ func (d *sqliteDriver) transact(ctx context.Context, work func(*gorm.DB) error) 
 	e := &edit{ctx: ctx, work: work, done: make(chan struct{})}
 	select {
 	case d.queue <- e:
+	case <-d.closed:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(time.Minute):
@@ -106,28 +109,16 @@ func (d *sqliteDriver) transact(ctx context.Context, work func(*gorm.DB) error) 
 	return rethrow(e.err)
 }
 
+var errClosed = errors.New("the record is closed")
+
 // serve is the writer.
 func (d *sqliteDriver) serve(ctx context.Context) {
+	defer close(d.closed)
 	for {
 		select {
 		case first := <-d.queue:
 			d.commit(first)
 		case <-ctx.Done():
-			d.refuseRest()
-			return
-		}
-	}
-}
-
-var errClosed = errors.New("the record is closed")
-
-// refuseRest answers those that came while the store was closing.
-func (d *sqliteDriver) refuseRest() {
-	for {
-		select {
-		case e := <-d.queue:
-			e.finish(errClosed)
-		case <-time.After(10 * time.Millisecond):
 			return
 		}
 	}
