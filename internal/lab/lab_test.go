@@ -226,7 +226,7 @@ func startChild(t *testing.T, dir string) (*exec.Cmd, string) {
 // and ends it.
 func TestOrdersFromAnotherProcess(t *testing.T) {
 	dir := t.TempDir()
-	child, ns := startChild(t, dir)
+	_, ns := startChild(t, dir)
 	c, err := Connect(dir)
 	if err != nil {
 		t.Fatal(err)
