@@ -31,7 +31,7 @@ func (s *Store) Claim(ctx context.Context, holder string, lease time.Duration) (
 		claimed = nil
 		sql := `UPDATE "operations" SET "fence" = "fence" + 1, "lease_holder" = ?, "lease_until" = ? WHERE "uid" = (
 			SELECT "uid" FROM "operations" WHERE ` + operationAtWork + ` AND "next_try_at" <= ? AND "lease_until" <= ?
-			ORDER BY CASE WHEN "lease_until" > "next_try_at" THEN "lease_until" ELSE "next_try_at" END, "uid" LIMIT 1` + s.driver.skipLocked() + `) RETURNING *`
+			ORDER BY CASE WHEN "lease_until" > "next_try_at" THEN "lease_until" ELSE "next_try_at" END, "uid" LIMIT 1` + s.driver.lock("SKIP LOCKED") + `) RETURNING *`
 		return db.Raw(sql, holder, now.Add(lease), now, now).Scan(&claimed).Error
 	})
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Store) Commit(ctx context.Context, operation inventory.UID, fence int64
 	req := inventory.Request{ID: operation, By: inventory.Berth}
 	return s.edit(ctx, req, func(t *tx) error {
 		var held []int
-		err := t.db.Raw(`SELECT 1 FROM "operations" WHERE "uid" = ? AND "fence" = ? AND `+operationAtWork, operation, fence).Scan(&held).Error
+		err := t.db.Raw(`SELECT 1 FROM "operations" WHERE "uid" = ? AND "fence" = ? AND `+operationAtWork+s.driver.lock(""), operation, fence).Scan(&held).Error
 		if err != nil {
 			return fmt.Errorf("look at the fence of operation %s: %w", operation, err)
 		}

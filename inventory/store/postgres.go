@@ -51,6 +51,9 @@ func (s *Store) openPostgres(ctx, background context.Context) error {
 	pool.SetMaxOpenConns(postgresConnections)
 	pool.SetMaxIdleConns(postgresConnections / 2)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
+	if err := pool.PingContext(ctx); err != nil {
+		return fmt.Errorf("open the database on %s: %w", config.Host, explainPostgres(err))
+	}
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
 		return fmt.Errorf("prepare the lock around migrations: %w", err)
@@ -60,8 +63,12 @@ func (s *Store) openPostgres(ctx, background context.Context) error {
 	}
 	d := &postgresDriver{db: s.write, server: inventory.NewUID()}
 	s.read, s.driver = s.write, d
+	conn, err := listenOn(ctx, config)
+	if err != nil {
+		return fmt.Errorf("listen for other servers: %w", explainPostgres(err))
+	}
 	var listener sync.WaitGroup
-	listener.Go(func() { s.listen(background, config, d.server) })
+	listener.Go(func() { s.listen(background, conn, config, d.server) })
 	s.close = append(s.close, func() error { listener.Wait(); return nil })
 	return nil
 }
@@ -70,7 +77,7 @@ func (d *postgresDriver) transact(ctx context.Context, work func(*gorm.DB) error
 	var err error
 	for attempt := range maxAttempts {
 		err = d.db.WithContext(ctx).Transaction(func(db *gorm.DB) error { return guarded(work, db) }, &sql.TxOptions{Isolation: sql.LevelSerializable})
-		if !retriable(err) {
+		if !retriable(err, attempt) {
 			return rethrow(err)
 		}
 		// The pause grows to about 50 ms and is random, so that two that met do not meet again.
@@ -84,8 +91,12 @@ func (d *postgresDriver) transact(ctx context.Context, work func(*gorm.DB) error
 	return fmt.Errorf("the record is too busy: an edit met others %d times: %w", maxAttempts, err)
 }
 
-// retriable tells whether the database asks for another try: serialization failure, deadlock.
-func retriable(err error) bool {
+// retriable tells whether another try may end otherwise: after a serialization failure or a deadlock, and after a duplicate key, which
+// PostgreSQL also reports when two transactions race for it (chapter 13.5). The second look at a duplicate sees who won.
+func retriable(err error, attempt int) bool {
+	if errors.Is(err, gorm.ErrDuplicatedKey) {
+		return attempt == 0
+	}
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
@@ -97,8 +108,8 @@ func (d *postgresDriver) announce(db *gorm.DB, tables []string) error {
 	return nil
 }
 
-func (d *postgresDriver) skipLocked() string      { return " FOR UPDATE SKIP LOCKED" }
-func (d *postgresDriver) explain(err error) error { return explainPostgres(err) }
+func (d *postgresDriver) lock(option string) string { return " FOR UPDATE " + option }
+func (d *postgresDriver) explain(err error) error   { return explainPostgres(err) }
 
 func explainPostgres(err error) error {
 	var pg *pgconn.PgError
@@ -116,30 +127,46 @@ func explainPostgres(err error) error {
 
 // listen passes on what other servers changed. While its connection is gone notifications are lost, so everybody is told to look again
 // when it is back.
-func (s *Store) listen(ctx context.Context, config *pgx.ConnConfig, own inventory.UID) {
-	for ctx.Err() == nil {
-		err := s.listenOnce(ctx, config, own)
-		if ctx.Err() != nil {
-			return
+func (s *Store) listen(ctx context.Context, conn *pgx.Conn, config *pgx.ConnConfig, own inventory.UID) {
+	for {
+		err := s.pass(ctx, conn, own)
+		for err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			s.opt.Log.Warn("notifications of the database are lost; connecting again", "error", err)
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return
+			}
+			conn, err = listenOn(ctx, config)
 		}
-		s.opt.Log.Warn("notifications of the database are lost; connecting again", "error", err)
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
+		s.hub.publishAll()
 	}
 }
 
-func (s *Store) listenOnce(ctx context.Context, config *pgx.ConnConfig, own inventory.UID) error {
+func listenOn(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
-		return err
+		return nil, errors.Join(err, conn.Close(ctx))
 	}
-	s.hub.publishAll()
+	return conn, nil
+}
+
+// pass hears notifications until the connection ends.
+func (s *Store) pass(ctx context.Context, conn *pgx.Conn, own inventory.UID) error {
+	// The connection may be dead; closing it is a courtesy that must not take long.
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	}()
 	for {
 		note, err := conn.WaitForNotification(ctx)
 		if err != nil {

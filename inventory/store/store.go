@@ -53,8 +53,8 @@ type driver interface {
 	transact(ctx context.Context, work func(db *gorm.DB) error) error
 	// announce tells other servers, within a transaction, which tables it touches.
 	announce(db *gorm.DB, tables []string) error
-	// skipLocked is the clause with which several servers take rows without waiting for each other.
-	skipLocked() string
+	// lock is the clause that keeps rows of a SELECT for this transaction; option says what of rows that others keep.
+	lock(option string) string
 	// explain gives an error of the database a sentence.
 	explain(err error) error
 }

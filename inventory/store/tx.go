@@ -246,7 +246,7 @@ func taken(n *inventory.Noun, holder inventory.UID, value any) error {
 // refused explains why the database did not take obj. A duplicate gets here only when two servers race for the same key.
 func (t *tx) refused(n *inventory.Noun, obj inventory.Object, err error) error {
 	if errors.Is(err, gorm.ErrDuplicatedKey) {
-		return &inventory.Conflict{Noun: n.Name, UID: obj.Head().UID, Why: "there is one with the same uid or key already"}
+		return fmt.Errorf("%w (%w)", &inventory.Conflict{Noun: n.Name, UID: obj.Head().UID, Why: "there is one with the same uid or key already"}, err)
 	}
 	return fmt.Errorf("store %s %s: %w", n.Name, obj.Head().UID, err)
 }
