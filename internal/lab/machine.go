@@ -38,6 +38,8 @@ type Machine struct {
 	wol  bool
 	bmc  *vbmc.BMC // nil without one
 
+	inband string // socket of the controller's system interface
+
 	op sync.Mutex // held through a power action; taken before mu
 
 	mu       sync.Mutex // guards what follows
@@ -93,6 +95,20 @@ func (r *Rack) newMachine(i int, spec MachineSpec) (*Machine, error) {
 		}
 	}
 	return m, nil
+}
+
+// openInband gives the machine's operating system a way to its controller.
+func (m *Machine) openInband() error {
+	path := filepath.Join(m.run, "ipmi.sock")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", path)
+	if err != nil {
+		return fmt.Errorf("system interface: %w", err)
+	}
+	m.inband = path
+	if err := m.bmc.ServeInband(m, l); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return nil
 }
 
 func (m *Machine) vars() string { return filepath.Join(m.dir, "vars.fd") }
@@ -310,7 +326,7 @@ func (m *Machine) nextBoot() (qemu.Launch, Boot, error) {
 	}
 	launch := qemu.Launch{
 		Server: m.server.Clone(), Boot: boot.Device, Dir: m.run, Taps: m.taps, Vars: m.vars(), Console: boot.Console,
-		Cache: m.rack.spec.Cache, Accel: m.rack.spec.Accel, CPU: m.rack.spec.CPU,
+		Inband: m.inband, Cache: m.rack.spec.Cache, Accel: m.rack.spec.Accel, CPU: m.rack.spec.CPU,
 	}
 	for _, d := range m.server.Disks {
 		launch.Disks = append(launch.Disks, d.File)

@@ -209,6 +209,9 @@ func (r *Rack) addBMC(i int) error {
 	}
 	for _, m := range members {
 		m.bmc = b
+		if err := m.openInband(); err != nil {
+			return fmt.Errorf("controller of %s: %w", m.name, err)
+		}
 	}
 	return nil
 }

@@ -125,7 +125,9 @@ func (s Server) FillDisk(d Disk) Disk {
 		d.Size = defaultDiskSize
 	}
 	def(&d.Serial, s.serial("DK", d.Slot))
-	if d.WWN == "" && d.Kind != Virtio {
+	// No name for NVMe by default: Linux knows that old versions of QEMU's NVMe
+	// device made names up, and ignores what this controller says.
+	if d.WWN == "" && (d.Kind == SCSI || d.Kind == SATA) {
 		sum := s.hash("wwn " + d.Serial)
 		// NAA 5, the locally chosen rest: the form of SAS and SATA names.
 		d.WWN = fmt.Sprintf("5%015x", binary.BigEndian.Uint64(sum[:8])>>4)

@@ -105,7 +105,7 @@ type Disk struct {
 	Kind   DiskKind
 	Size   int64  // bytes, a multiple of 512
 	Serial string // at most 20 characters, as the buses allow
-	WWN    string // 16 hex digits: a NAA name, or an EUI-64 for NVMe; "" for none
+	WWN    string // 16 hex digits: a NAA name, or an EUI-64 for NVMe; SCSI and SATA have one by default
 	Model  string // at most 16 characters; ignored by NVMe and virtio, which have their own
 	// File holds the content, as a sparse raw file that the host can read at any
 	// time. It moves with the disk from slot to slot and machine to machine. The

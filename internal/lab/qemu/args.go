@@ -30,6 +30,7 @@ type Launch struct {
 	Disks, Taps []string
 	Vars        string // the server's copy of OVMFVars; UEFI only
 	Console     string // file for the serial port's output
+	Inband      string // socket of the controller's system interface; "" for none
 	Cache       string // QEMU's cache mode for disks: "writeback" or "unsafe"
 	Accel       string // "tcg" or "kvm"
 	CPU         string // QEMU's CPU model
@@ -84,6 +85,10 @@ func (l Launch) Args() []string {
 	}
 	if s.Firmware == hardware.UEFI {
 		a = append(a, l.uefi()...)
+	}
+	if l.Inband != "" {
+		a = append(a, "-chardev", "socket,id=ipmi,reconnect=1,path="+escape(l.Inband),
+			"-device", "ipmi-bmc-extern,id=bmc,chardev=ipmi", "-device", "isa-ipmi-kcs,bmc=bmc")
 	}
 	a = append(a, l.smbios()...)
 	// The lower index is tried first.

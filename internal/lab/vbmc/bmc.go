@@ -110,8 +110,8 @@ type BMC struct {
 	requests []string
 	up       []endpoint // the running protocol servers; none while it resets
 	ports    map[Protocol]uint16
-	closed   chan struct{} // closed by Close
-	resets   sync.WaitGroup
+	closed   chan struct{}  // closed by Close
+	work     sync.WaitGroup // resets, and servers of the system interface
 }
 
 // endpoint is one protocol server. Stop drops its connections and sessions and
@@ -256,7 +256,7 @@ func (b *BMC) Close() {
 	}
 	close(b.closed)
 	b.mu.Unlock()
-	b.resets.Wait()
+	b.work.Wait()
 	b.stopEndpoints()
 }
 
@@ -272,7 +272,7 @@ func (b *BMC) Reset(away time.Duration) {
 		return
 	default:
 	}
-	b.resets.Go(func() { b.reset(away) })
+	b.work.Go(func() { b.reset(away) })
 }
 
 func (b *BMC) reset(away time.Duration) {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bougou/go-ipmi/pkg/bmc"
@@ -35,9 +36,12 @@ const (
 // frames, the commands that matter here are our own.
 type ipmiServer struct {
 	bmc   *BMC
+	host  Host
 	state *bmc.BMC
 	conn  *ipmiConn
 	done  chan struct{}
+
+	enables atomic.Uint32 // BMC global enables, of the system interface
 }
 
 // startIPMI listens on a UDP address.
@@ -49,12 +53,10 @@ func startIPMI(b *BMC, addr string) (*ipmiServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &ipmiServer{bmc: b, done: make(chan struct{})}
-	s.state = bmc.New(deviceInfo(b.cfg.Firmware), ipmiGUID(b.hosts[0].Server().UUID), &ipmiHAL{b})
-	s.state.Users = bmc.NewUserStore(bmc.WithMaxUsers(ipmiUsers))
-	if err := s.addUser(b.username, b.password); err != nil {
+	s, err := newIPMI(b, b.hosts[0], b.username, b.password)
+	if err != nil {
 		socket.Close()
-		return nil, fmt.Errorf("IPMI account: %w", err)
+		return nil, err
 	}
 	s.conn = &ipmiConn{PacketConn: socket, server: s, closed: make(chan struct{})}
 	srv := server.NewServer(s.state, s.conn, server.WithHandlerRegistry(s.registry()))
@@ -65,6 +67,17 @@ func startIPMI(b *BMC, addr string) (*ipmiServer, error) {
 		}
 		srv.Close()
 	}()
+	return s, nil
+}
+
+// newIPMI makes the commands for one host, without a way to reach them.
+func newIPMI(b *BMC, host Host, username, password string) (*ipmiServer, error) {
+	s := &ipmiServer{bmc: b, host: host, done: make(chan struct{})}
+	s.state = bmc.New(deviceInfo(b.cfg.Firmware), ipmiGUID(host.Server().UUID), &ipmiHAL{b, host})
+	s.state.Users = bmc.NewUserStore(bmc.WithMaxUsers(ipmiUsers))
+	if err := s.addUser(username, password); err != nil {
+		return nil, fmt.Errorf("IPMI account: %w", err)
+	}
 	return s, nil
 }
 
@@ -145,6 +158,10 @@ func (s *ipmiServer) registry() *handlers.Registry {
 	r.RegisterFunc(types.CommandColdReset, s.bmcReset)
 	r.RegisterFunc(types.CommandWarmReset, s.bmcReset)
 	r.RegisterFunc(types.CommandGetSystemGUID, s.systemGUID)
+	r.RegisterFunc(types.CommandSetBMCGlobalEnables, s.setEnables)
+	r.RegisterFunc(types.CommandGetBMCGlobalEnables, s.getEnables)
+	r.RegisterFunc(types.CommandClearMessageFlags, s.accept)
+	r.RegisterFunc(types.CommandGetMessageFlags, s.messageFlags)
 	r.RegisterFunc(types.CommandGetSELInfo, s.selInfo)
 	r.RegisterFunc(types.CommandReserveSEL, s.selReserve)
 	r.RegisterFunc(types.CommandGetSELEntry, s.selEntry)
@@ -208,7 +225,7 @@ func (s *ipmiServer) chassisControl(ctx context.Context, _ *handlers.HandlerCont
 	if !ok {
 		return nil, types.CodeRequestDataFieldInvalid, nil
 	}
-	err := s.bmc.act(ctx, s.bmc.hosts[0], action)
+	err := s.bmc.act(ctx, s.host, action)
 	switch {
 	case err == nil:
 		return nil, types.CodeOK, nil
@@ -228,7 +245,7 @@ func (s *ipmiServer) bmcReset(context.Context, *handlers.HandlerContext, []byte)
 }
 
 func (s *ipmiServer) systemGUID(context.Context, *handlers.HandlerContext, []byte) ([]byte, types.CompletionCode, error) {
-	g := ipmiGUID(s.bmc.hardwareOf(s.bmc.hosts[0]).UUID)
+	g := ipmiGUID(s.bmc.hardwareOf(s.host).UUID)
 	return g[:], types.CodeOK, nil
 }
 

@@ -12,7 +12,10 @@ import (
 
 // ipmiHAL shows the library the parts of the server that its own commands
 // need: boot flags and power state, the FRU, the controller's network port.
-type ipmiHAL struct{ bmc *BMC }
+type ipmiHAL struct {
+	bmc  *BMC
+	host Host
+}
 
 var _ hal.HAL = (*ipmiHAL)(nil)
 
@@ -27,10 +30,10 @@ func (h *ipmiHAL) Close() error            { return nil }
 
 // ipmiChassis is power state and boot flags. Power actions have a handler of
 // their own, ipmiServer.chassisControl; the library's are never called.
-type ipmiChassis struct{ bmc *BMC }
+type ipmiChassis ipmiHAL
 
 func (c ipmiChassis) PowerState(context.Context) (bool, error) {
-	return c.bmc.powerState(c.bmc.hosts[0]) == hardware.On, nil
+	return c.bmc.powerState(c.host) == hardware.On, nil
 }
 
 func (c ipmiChassis) SetPower(context.Context, bool) error         { return hal.ErrNotSupported }
@@ -62,12 +65,12 @@ func (c ipmiChassis) SetBootFlags(_ context.Context, f *types.BootOptionParam_Bo
 	if !f.BootFlagsValid || device == hardware.None {
 		o = hardware.Override{}
 	}
-	c.bmc.setOverride(c.bmc.hosts[0], o)
+	c.bmc.setOverride(c.host, o)
 	return nil
 }
 
 func (c ipmiChassis) GetBootFlags(context.Context) (*types.BootOptionParam_BootFlags, error) {
-	o := c.bmc.hosts[0].Override()
+	o := c.host.Override()
 	f := &types.BootOptionParam_BootFlags{
 		BootFlagsValid: o.Active(),
 		Persist:        o.Persistent,
@@ -92,7 +95,7 @@ func (c ipmiChassis) GetBootInfoAcknowledge(context.Context) (*types.BootOptionP
 }
 
 // ipmiNetwork is the controller's own network port.
-type ipmiNetwork struct{ bmc *BMC }
+type ipmiNetwork ipmiHAL
 
 func (n ipmiNetwork) GetConfig(context.Context) (*hal.IPConfig, error) {
 	cfg := n.bmc.cfg
@@ -111,16 +114,16 @@ func (n ipmiNetwork) GetConfig(context.Context) (*hal.IPConfig, error) {
 func (n ipmiNetwork) SetConfig(context.Context, *hal.IPConfig) error { return hal.ErrNotSupported }
 
 // ipmiStorage is the FRU of the server; there is no sensor repository.
-type ipmiStorage struct{ bmc *BMC }
+type ipmiStorage ipmiHAL
 
 func (s ipmiStorage) FRU() hal.FRUStore { return ipmiFRU(s) }
 func (s ipmiStorage) SDR() hal.SDRStore { return locatorOnly{} }
 
 // ipmiFRU answers reads of FRU device 0, the server itself.
-type ipmiFRU struct{ bmc *BMC }
+type ipmiFRU ipmiHAL
 
 func (f ipmiFRU) Read(_ context.Context, id uint8) ([]byte, error) {
-	s := f.bmc.hardwareOf(f.bmc.hosts[0])
+	s := f.bmc.hardwareOf(f.host)
 	if id != 0 || s.UUID == "" {
 		return nil, hal.ErrNotFound
 	}
