@@ -89,6 +89,11 @@ type Step struct {
 	Data json.RawMessage `json:"data" gorm:"serializer:json"`
 }
 
+// Ended tells whether nothing more will happen in it.
+func (s StepState) Ended() bool {
+	return s == StepDone || s == StepSkipped || s == StepFailed || s == StepCancelled
+}
+
 // BootAttempt is one time a machine came up and asked the network.
 type BootAttempt struct {
 	Meta

@@ -48,6 +48,7 @@ type Stand struct {
 
 	o      Options
 	token  string
+	pinned string
 	log    *os.File
 	mu     sync.Mutex
 	server *exec.Cmd
@@ -104,16 +105,17 @@ func (s *Stand) connect(ctx context.Context) error {
 		return fmt.Errorf("make a token: %w", err)
 	}
 	s.token = made.Token
-	pin, err := s.pin(ctx)
+	pin, err := s.seenKey(ctx)
 	if err != nil {
 		return err
 	}
+	s.pinned = pin
 	s.Client = &api.Client{URL: s.URL, Token: s.token, TLS: api.Pinned(pin), UserAgent: "berth-lab"}
 	return nil
 }
 
-// pin looks at the key that the server shows. The way there is this host's own.
-func (s *Stand) pin(ctx context.Context) (string, error) {
+// seenKey looks at the key that the server shows. The way there is this host's own.
+func (s *Stand) seenKey(ctx context.Context) (string, error) {
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
 	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(s.URL, "https://"))
 	if err != nil {
@@ -128,6 +130,9 @@ func (s *Stand) State() string { return filepath.Join(s.o.Dir, "state") }
 
 // Token is the administrator's, for other clients.
 func (s *Stand) Token() string { return s.token }
+
+// Pin is the server's key, for other clients.
+func (s *Stand) Pin() string { return s.pinned }
 
 // FirstPassword is the one the server wrote down at its first run.
 func (s *Stand) FirstPassword() (string, error) {

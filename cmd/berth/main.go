@@ -1,0 +1,100 @@
+// Command berth is the server, its command line and its lab: `berth serve`, `berth machine list`, `berth lab up`.
+//
+// This package builds the parts and joins them: flags, lists of drivers, construction. It holds no rule and no SQL.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"berth/api"
+	"berth/inventory"
+)
+
+// version is set by the linker.
+var version = "development"
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is the program: what it returns is the exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(os.Stderr, "berth:", err)
+	var coded exitError
+	if errors.As(err, &coded) {
+		if coded.hint != "" {
+			fmt.Fprintln(os.Stderr, coded.hint)
+		}
+		return coded.code
+	}
+	return exitFailed
+}
+
+// Exit codes, as the help of each command promises them.
+const (
+	exitOK      = 0
+	exitFailed  = 1 // what was asked for did not happen
+	exitUsage   = 2 // the command line or the configuration is wrong
+	exitRefused = 3 // the server refused: not allowed, or a conflict with the record
+)
+
+// exitError is an error with its exit code and, where we know one, a hint.
+type exitError struct {
+	err  error
+	code int
+	hint string
+}
+
+func (e exitError) Error() string { return e.err.Error() }
+func (e exitError) Unwrap() error { return e.err }
+
+// usageError marks an error as the caller's.
+func usageError(err error, hint string) error {
+	return exitError{err: err, code: exitUsage, hint: hint}
+}
+
+// command is the tree of commands. A command is a file; the list is written out here.
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "berth",
+		Short:         "Bare-metal provisioning and inventory for people who own their hardware",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError(err, fmt.Sprintf("See `%s --help`.", c.CommandPath()))
+	})
+	root.AddCommand(serveCommand(), labCommand())
+	var o clientOptions
+	o.add(root)
+	nouns := nounCommands(&o)
+	machineCommands(&o, nouns["machine"])
+	operationCommands(&o, nouns["operation"])
+	imageCommands(&o, nouns["image"])
+	tokenCommands(&o, nouns["token"])
+	for _, n := range inventory.Nouns {
+		root.AddCommand(nouns[n.Name])
+	}
+	root.AddCommand(
+		deployCommand(&o, "deploy", "Write an image to a machine that has nothing of ours on it", (*api.Client).Deploy),
+		deployCommand(&o, "reimage", "Write an image to a machine that has one", (*api.Client).Reimage),
+		releaseCommand(&o), inspectCommand(&o), powerCommand(&o),
+	)
+	return root
+}
