@@ -74,7 +74,7 @@ everything: deps build agent image
 
 .PHONY: lint
 lint: ## check format, go vet and staticcheck
-	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change:" $$unformatted >&2; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...

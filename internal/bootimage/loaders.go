@@ -36,7 +36,7 @@ var loaderFiles = []struct {
 // fetchLoaders returns the cache entry with the loaders and their NOTICE.
 func fetchLoaders(ctx context.Context, cache buildcache.Cache, key string, log *slog.Logger) (string, error) {
 	return cache.Dir("loaders", key, func(dir string) error {
-		err := loadersOf(ctx, cache, loaderSuite, dir, log)
+		err := loadersOf(ctx, loaderSuite, dir, log)
 		if err == nil {
 			return nil
 		}
@@ -45,12 +45,12 @@ func fetchLoaders(ctx context.Context, cache buildcache.Cache, key string, log *
 			return errors.Join(err, hostErr)
 		}
 		log.Warn("the newer iPXE cannot be had; taking this release's, which has no arm64 loader", "suite", host, "error", err)
-		return loadersOf(ctx, cache, host, dir, log)
+		return loadersOf(ctx, host, dir, log)
 	})
 }
 
-func loadersOf(ctx context.Context, cache buildcache.Cache, suite, dir string, log *slog.Logger) error {
-	scratch, err := os.MkdirTemp(cache.Root, "scratch-")
+func loadersOf(ctx context.Context, suite, dir string, log *slog.Logger) error {
+	scratch, err := os.MkdirTemp(dir, "scratch-")
 	if err != nil {
 		return err
 	}

@@ -263,7 +263,7 @@ func downloadOne(ctx context.Context, scratch, suite, arch, pkg string) (string,
 
 // packBase unpacks the packages, picks the modules and packs them.
 func packBase(ctx context.Context, debs, dir, arch string, log *slog.Logger) error {
-	scratch, err := os.MkdirTemp(filepath.Dir(dir), "scratch-")
+	scratch, err := os.MkdirTemp(dir, "scratch-") // below the entry: what a killed build leaves, the next one removes
 	if err != nil {
 		return err
 	}
