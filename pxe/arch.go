@@ -38,7 +38,7 @@ type archInfo struct {
 const (
 	LoaderBIOS     = "undionly.kpxe"
 	LoaderEFIX64   = "snponly.efi"
-	LoaderEFIARM64 = "snponly-arm64.efi"
+	LoaderEFIARM64 = "ipxe-arm64.efi"
 )
 
 var archs = [...]archInfo{

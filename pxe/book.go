@@ -41,6 +41,7 @@ type Situation struct {
 	Name    string // what people call it; may be empty, and is not trusted to be clean
 	Boot    Boot   // what the machine's state asks for
 	Reason  string // why, in one sentence for the timeline
+	Chained bool   // its firmware has run our loader before, so that it may be given it again
 }
 
 // Known reports whether the client belongs to a machine on record.

@@ -32,8 +32,12 @@ func (a Answer) Silent() bool { return !a.Address && a.File == "" }
 //   - a boot file goes only to a client that asks for one, and only when its
 //     machine is to run the agent; for an unknown machine the subnet must enrol
 //     besides;
-//   - firmware that is to start its own disk gets no boot file: PXE and UEFI HTTP
-//     boot then end at once and the firmware goes on to the next boot entry;
+//   - firmware that is to start its own disk gets no boot file, and goes on to
+//     its next boot entry when it has waited long enough;
+//   - but UEFI firmware waits a minute for each network entry, and three minutes
+//     in all, so where it is known to run our loader it gets that, whose script
+//     leaves at once. Known to run it: with Secure Boot on, some firmware stops at
+//     an unsigned loader until a key is pressed;
 //   - iPXE that is to start its own disk gets a script, which leaves in the way
 //     its firmware understands and says on the screen why.
 func Decide(c Client, s Situation, n Subnet) Answer {
@@ -47,7 +51,7 @@ func Decide(c Client, s Situation, n Subnet) Answer {
 	if !c.Stage.WantsBoot() || a.Boot == BootNone {
 		return a
 	}
-	a.File, a.HTTP = bootFile(c, a.Boot, n)
+	a.File, a.HTTP = bootFile(c, s, a.Boot, n)
 	return a
 }
 
@@ -81,11 +85,14 @@ func target(c Client, s Situation, n Subnet) (Boot, string) {
 }
 
 // bootFile is the file for a client that asks for one.
-func bootFile(c Client, b Boot, n Subnet) (file string, http bool) {
+func bootFile(c Client, s Situation, b Boot, n Subnet) (file string, http bool) {
+	leave := s.Known() && s.Chained && c.Arch.EFI()
 	switch {
-	case c.Stage == StageIPXE && n.BootURL != "":
+	case n.BootURL == "" || c.Arch.Loader() == "" && c.Stage != StageIPXE:
+		return "", false
+	case c.Stage == StageIPXE:
 		return ScriptURL(n.BootURL, c), false
-	case b != BootAgent:
+	case b != BootAgent && !leave:
 		return "", false
 	case c.Stage == StageHTTPClient:
 		return n.BootURL + "/loader/" + c.Arch.Loader(), true

@@ -25,16 +25,18 @@ func everyCase(f func(c Client, s Situation, n Subnet)) {
 		all = append(all, a.arch)
 	}
 	all = append(all, 4711)
-	for _, arch := range all {
-		for _, stage := range stages {
-			for _, boot := range boots {
-				for _, machine := range machines {
-					for _, mode := range modes {
-						for _, enrol := range []bool{false, true} {
-							for _, bootURL := range []string{"", testURL} {
-								f(Client{MAC: testMAC, Arch: arch, Stage: stage},
-									Situation{Machine: machine, Boot: boot},
-									Subnet{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Mode: mode, Enrol: enrol, BootURL: bootURL})
+	for _, chained := range []bool{false, true} {
+		for _, arch := range all {
+			for _, stage := range stages {
+				for _, boot := range boots {
+					for _, machine := range machines {
+						for _, mode := range modes {
+							for _, enrol := range []bool{false, true} {
+								for _, bootURL := range []string{"", testURL} {
+									f(Client{MAC: testMAC, Arch: arch, Stage: stage},
+										Situation{Machine: machine, Boot: boot, Chained: chained},
+										Subnet{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Mode: mode, Enrol: enrol, BootURL: bootURL})
+								}
 							}
 						}
 					}
@@ -64,7 +66,7 @@ func TestDecideEveryCase(t *testing.T) {
 		check(a.Address == (n.Mode == ModeServer), "an address in mode server only, and always there")
 		check(a.File == "" || c.Stage.WantsBoot(), "no boot file for who does not ask")
 		check(a.File == "" || s.Boot != BootNone, "nothing for BootNone")
-		check(a.File == "" || c.Stage == StageIPXE || agentAllowed, "firmware gets a loader only on its way to the agent")
+		check(a.File == "" || c.Stage == StageIPXE || agentAllowed || s.Known() && s.Chained && c.Arch.EFI(), "firmware gets a loader on its way to the agent, or to leave by a way it went before")
 		check(a.Boot != BootAgent || answers && agentAllowed, "the agent only where it is allowed")
 		check(a.HTTP == (c.Stage == StageHTTPClient && a.File != ""), "HTTPClient is echoed with a URL and only then")
 		if c.Stage == StageFirmware && a.File != "" {
@@ -77,7 +79,7 @@ func TestDecideEveryCase(t *testing.T) {
 			check(!c.Stage.WantsBoot(), "who is to run the agent and asks gets a file")
 		}
 	})
-	if cases != 16*5*3*2*4*2*2 {
+	if cases != 2*16*5*3*2*4*2*2 {
 		t.Errorf("walked %d cases", cases)
 	}
 }
@@ -94,10 +96,12 @@ func TestDecideExamples(t *testing.T) {
 	}{
 		{"bios firmware to agent", Client{Stage: StageFirmware, Arch: ArchBIOS}, agent, "undionly.kpxe", agent.Reason},
 		{"uefi firmware to agent", Client{Stage: StageFirmware, Arch: ArchEFIX64}, agent, "snponly.efi", agent.Reason},
-		{"arm64 firmware to agent", Client{Stage: StageFirmware, Arch: ArchEFIARM64}, agent, "snponly-arm64.efi", agent.Reason},
+		{"arm64 firmware to agent", Client{Stage: StageFirmware, Arch: ArchEFIARM64}, agent, "ipxe-arm64.efi", agent.Reason},
 		{"http boot to agent", Client{Stage: StageHTTPClient, Arch: ArchEFIX64HTTP}, agent, testURL + "/loader/snponly.efi", agent.Reason},
 		{"ipxe", Client{Stage: StageIPXE, Arch: ArchEFIX64, MAC: testMAC}, agent, testURL + "/ipxe?arch=7&mac=52:54:00:77:00:01", agent.Reason},
 		{"ia32 has no loader", Client{Stage: StageFirmware, Arch: ArchEFIIA32}, agent, "", "the agent is wanted, but there is no loader for efi-ia32: local disk"},
+		{"known, local, by the loader", Client{Stage: StageFirmware, Arch: ArchEFIX64}, Situation{Machine: "m-1", Chained: true}, "snponly.efi", "a known machine boots its local disk"},
+		{"known, local, BIOS", Client{Stage: StageFirmware}, Situation{Machine: "m-1", Chained: true}, "", "a known machine boots its local disk"},
 		{"known, local", Client{Stage: StageFirmware}, Situation{Machine: "m-1"}, "", "a known machine boots its local disk"},
 		{"unknown, offered", Client{Stage: StageFirmware}, Situation{Boot: BootAgent}, "undionly.kpxe", "an unknown machine on a subnet that enrols is offered the agent"},
 	} {

@@ -146,7 +146,7 @@ func (l *memLeases) Offer(r pxe.LeaseRequest) (netip.Addr, error) {
 func (l *memLeases) Bind(r pxe.LeaseRequest) (pxe.Lease, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e, used := l.byAddr[r.Want]; used && e.Key != r.Key || !(r.Want == r.Fixed || r.Subnet.InPool(r.Want)) {
+	if e, used := l.byAddr[r.Want]; !r.Want.IsValid() || used && e.Key != r.Key || !(r.Want == r.Fixed || r.Subnet.InPool(r.Want)) {
 		return pxe.Lease{}, pxe.ErrTaken
 	}
 	e := pxe.Lease{Addr: r.Want, Key: r.Key, State: pxe.LeaseBound, Hostname: r.Hostname}

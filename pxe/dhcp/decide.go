@@ -256,6 +256,10 @@ func isUnicast(a netip.Addr) bool {
 }
 
 func (d *decider) bind(r *reply, m *message, addr netip.Addr) {
+	if !addr.IsValid() {
+		d.refuse(r, m, "you named no address")
+		return
+	}
 	l, err := d.leases.Bind(d.lease(r, m, addr))
 	if err != nil {
 		why := "the address is not yours"

@@ -91,15 +91,20 @@ func fromServerPort(port uint16) []bpf.Instruction {
 // sendUDP sends a UDP datagram to a station by its hardware address. It is for
 // clients that have been promised an address and cannot answer ARP for it yet.
 func (f *frameConn) sendUDP(mac net.HardwareAddr, from, to netip.AddrPort, payload []byte) error {
-	to4 := &unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_IP), Ifindex: f.index, Halen: uint8(len(mac))}
-	if copy(to4.Addr[:], mac) < len(mac) {
+	return f.send(mac, unix.ETH_P_IP, udpPacket(from, to, payload))
+}
+
+// send sends a packet to a station.
+func (f *frameConn) send(mac net.HardwareAddr, proto uint16, packet []byte) error {
+	to := &unix.SockaddrLinklayer{Protocol: hostToNet(proto), Ifindex: f.index, Halen: uint8(len(mac))}
+	if copy(to.Addr[:], mac) < len(mac) {
 		return fmt.Errorf("send to %v: the address is too long for a packet socket", mac)
 	}
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
-	return control(raw, func(fd int) error { return unix.Sendto(fd, udpPacket(from, to, payload), 0, to4) })
+	return control(raw, func(fd int) error { return unix.Sendto(fd, packet, 0, to) })
 }
 
 // udpPacket is an IPv4 packet (RFC 791) with a UDP datagram (RFC 768).

@@ -26,6 +26,7 @@ type wire struct {
 	*shared
 	name   string
 	index  int
+	mac    net.HardwareAddr
 	own    atomic.Pointer[[]netip.Addr]
 	dhcp   *port      // where clients and relays send
 	boot   *port      // port 4011
@@ -45,7 +46,7 @@ func openWire(sh *shared, name string) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{shared: sh, name: name, index: ifi.Index}
+	w := &wire{shared: sh, name: name, index: ifi.Index, mac: ifi.HardwareAddr}
 	w.refresh()
 	if w.dhcp, err = openPort(name, sh.ports.server, false); err != nil {
 		return nil, err
@@ -283,6 +284,7 @@ func (w *wire) answer(p *port, m *message, r *reply, buf []byte) {
 			r.event, r.text = pxe.EventIgnored, fmt.Sprintf("the answer to %v could not be sent: %v", m.client, err)
 		}
 	}
+	w.hint(m, r)
 	if r.event == pxe.EventOtherServer && !w.others.fresh(w.name, m.server, time.Now()) {
 		return
 	}
@@ -292,6 +294,15 @@ func (w *wire) answer(p *port, m *message, r *reply, buf []byte) {
 			c.Addr = r.yiaddr
 		}
 		w.note(pxe.Event{Kind: r.event, Client: c, Text: r.text, File: r.answer.File, Other: otherOf(m, r)}, r.known)
+	}
+}
+
+// hint spares iPXE its wait for IPv6; see noRouter. It is a courtesy, so that
+// it fails in silence.
+func (w *wire) hint(m *message, r *reply) {
+	onWire := !m.giaddr().IsValid() && len(m.client.MAC) == 6 && len(w.mac) == 6 && w.frames != nil
+	if onWire && r.kind == ack && r.answer.Address && m.client.Stage == pxe.StageIPXE {
+		_ = w.frames.send(m.client.MAC, unix.ETH_P_IPV6, noRouter(w.mac, m.client.MAC))
 	}
 }
 

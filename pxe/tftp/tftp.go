@@ -182,8 +182,12 @@ func (h *handler) read(name string, to io.ReaderFrom) error {
 	}
 	defer f.Close()
 	e.Size = size
-	h.note(e, pxe.EventFetch, fmt.Sprintf("%v fetches %s by TFTP", e.Client, e.File))
-	n, err := to.ReadFrom(&bounded{ReadSeeker: f, ctx: h.ctx, end: began.Add(or(h.MaxDuration, 10*time.Minute))})
+	// Told at the first block: firmware asks for the size with a request of its
+	// own, which it breaks off.
+	tell := sync.OnceFunc(func() {
+		h.note(e, pxe.EventFetch, fmt.Sprintf("%v fetches %s by TFTP", e.Client, e.File))
+	})
+	n, err := to.ReadFrom(&bounded{ReadSeeker: f, ctx: h.ctx, end: began.Add(or(h.MaxDuration, 10*time.Minute)), tell: tell})
 	e.Bytes, e.Took = n, time.Since(began)
 	h.ended(e, err)
 	return nil // the engine has told the client
@@ -275,11 +279,13 @@ func (h *handler) leave(from netip.Addr) {
 // bounded is a file that cannot be read for longer than a transfer may take.
 type bounded struct {
 	io.ReadSeeker
-	ctx context.Context
-	end time.Time
+	ctx  context.Context
+	end  time.Time
+	tell func()
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
+	b.tell()
 	switch {
 	case b.ctx.Err() != nil:
 		return 0, errEnding
