@@ -25,7 +25,7 @@ func TestCaptures(t *testing.T) {
 		"ipxe-rom-discover.bin":  {discover, pxe.StageIPXE, pxe.ArchBIOS, 1444},
 		"ipxe-rom-request.bin":   {request, pxe.StageIPXE, pxe.ArchBIOS, 1444},
 		"ovmf-pxe-discover.bin":  {discover, pxe.StageFirmware, pxe.ArchEFIX64, 1444},
-		"ovmf-pxe-request.bin":   {request, pxe.StageFirmware, pxe.ArchEFIX64, 1444},
+		"ovmf-pxe-request.bin":   {request, pxe.StageFirmware, pxe.ArchEFIX64, 1472},
 		"ipxe-efi-discover.bin":  {discover, pxe.StageIPXE, pxe.ArchEFIX64, 1444},
 		"ipxe-efi-request.bin":   {request, pxe.StageIPXE, pxe.ArchEFIX64, 1444},
 		"ovmf-http-discover.bin": {discover, pxe.StageHTTPClient, pxe.ArchEFIX64HTTP, 1444},
