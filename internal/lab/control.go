@@ -168,6 +168,8 @@ func (r *Rack) orderPower(w http.ResponseWriter, req *http.Request) {
 			err = m.PressPowerButton(req.Context())
 		case Cut:
 			m.PowerCut()
+		case "on", "off": // as people say it
+			err = m.Act(req.Context(), hardware.Action("power-"+o.Action))
 		default:
 			err = m.Act(req.Context(), hardware.Action(o.Action))
 		}
@@ -240,7 +242,8 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
-// Power does a hardware.Action to a machine, or Button or Cut.
+// Power does a hardware.Action to a machine, or Button or Cut; "on" and "off" are
+// short for PowerOn and PowerOff.
 func (c *Control) Power(ctx context.Context, machine, action string) error {
 	return c.call(ctx, http.MethodPost, "/machines/"+machine+"/power", powerOrder{action}, nil)
 }

@@ -245,6 +245,9 @@ func TestOrdersFromAnotherProcess(t *testing.T) {
 	if err := errors.Join(c.Clear(t.Context(), "one"), c.SetLink(t.Context(), "one", "nic1", false)); err != nil {
 		t.Error(err)
 	}
+	if err := c.Power(t.Context(), "one", "off"); err != nil {
+		t.Error(err)
+	}
 	for name, err := range map[string]error{
 		"an unknown machine": c.Power(t.Context(), "two", Button),
 		"an unknown action":  c.Power(t.Context(), "one", "explode"),

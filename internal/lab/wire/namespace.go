@@ -53,21 +53,31 @@ func NewNamespace(name string) (*Namespace, error) {
 
 // run makes the namespace and stays in it on a thread of its own, from which
 // processes are started: their parent-death signal follows the thread that
-// made them, and this one lives as long as the namespace.
+// made them, and this one stays as long as the namespace. It is given back at
+// the end and not thrown away, since before it came here it may have started
+// processes that are to live on.
 func (n *Namespace) run(made chan<- error) {
 	defer close(n.done)
-	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
-	handle, err := netns.NewNamed(n.name)
+	runtime.LockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		runtime.UnlockOSThread()
+		made <- fmt.Errorf("remember the network namespace: %w", err)
+		return
+	}
+	defer home.Close()
+	n.handle, err = netns.NewNamed(n.name)
 	if err == nil {
-		n.handle = handle
 		err = loopbackUp()
 	}
 	made <- err
-	if err != nil {
-		return
+	if err == nil {
+		for f := range n.spawn {
+			f()
+		}
 	}
-	for f := range n.spawn {
-		f()
+	if netns.Set(home) == nil {
+		runtime.UnlockOSThread()
 	}
 }
 
