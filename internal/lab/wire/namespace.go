@@ -44,11 +44,29 @@ func NewNamespace(name string) (*Namespace, error) {
 	}
 	n := &Namespace{name: name, handle: netns.None(), spawn: make(chan func()), done: make(chan struct{})}
 	made := make(chan error)
-	go n.run(made)
+	go offMain(func() { n.run(made) })
 	if err := <-made; err != nil {
 		return nil, fmt.Errorf("make network namespace %s: %w", name, err)
 	}
 	return n, nil
+}
+
+// offMain runs f in a goroutine that is not on the process's main thread: the
+// main thread stands for the whole process in /proc/self and /proc/net, and must
+// not change its namespace.
+func offMain(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if unix.Gettid() != os.Getpid() {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	go func() { // on another thread, as this one is taken
+		defer close(done)
+		offMain(f)
+	}()
+	<-done
 }
 
 // run makes the namespace and stays in it on a thread of its own, from which
@@ -127,7 +145,7 @@ func Remove(name string) error {
 // f belong to it. Goroutines that f starts are outside.
 func (n *Namespace) Do(f func() error) error {
 	errs := make(chan error, 1)
-	go func() { errs <- n.inside(f) }()
+	go offMain(func() { errs <- n.inside(f) })
 	return <-errs
 }
 
