@@ -233,7 +233,7 @@ func (c *Client) watchOnce(ctx context.Context, uid inventory.UID, fn func(Opera
 // Changes calls fn with the plural of each noun that was touched, until ctx ends or the connection does. nouns are names or plurals.
 func (c *Client) Changes(ctx context.Context, fn func(noun string), nouns ...string) error {
 	v := url.Values{"noun": {strings.Join(nouns, ",")}}
-	return c.events(ctx, withQuery("/api/v1/events", v), func(event string, data []byte) error {
+	return c.events(ctx, withQuery("/api/v1/watch", v), func(event string, data []byte) error {
 		if event == "changed" {
 			fn(string(data))
 		}

@@ -1,0 +1,551 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth/api"
+	"berth/inventory"
+)
+
+// listView is a list of any noun.
+type listView struct {
+	Noun    *inventory.Noun
+	Columns []inventory.Field
+	Filters []filterView
+	Page    inventory.Page
+	Query   url.Values
+	Search  string
+	// Narrowed: some condition holds, so an empty list does not mean that there is nothing.
+	Narrowed  bool
+	CanCreate bool
+	NextURL   string
+	FirstURL  string // set on later pages
+}
+
+// filterView is one control of the filter form.
+type filterView struct {
+	Field inventory.Field
+	Name  string // of the form's field, with its operator
+	Value string
+}
+
+// Searchable tells whether quick search has anything to look into.
+func (l listView) Searchable() bool { return searchable(l.Noun) }
+
+// SortURL is the list sorted by a column, the other way round when it already is.
+func (l listView) SortURL(f inventory.Field) string {
+	v := maps.Clone(l.Query)
+	v.Del("cursor")
+	to := f.Name
+	if l.Query.Get("sort") == to {
+		to = "-" + to
+	}
+	v.Set("sort", to)
+	return "?" + v.Encode()
+}
+
+// SortMark shows which way a column is sorted.
+func (l listView) SortMark(f inventory.Field) string {
+	sort := l.Query.Get("sort")
+	if sort == "" {
+		sort = l.Noun.Sort
+	}
+	switch sort {
+	case f.Name:
+		return "↑"
+	case "-" + f.Name:
+		return "↓"
+	}
+	return ""
+}
+
+func (s *Server) listOf(r *http.Request, who caller, n *inventory.Noun) (listView, error) {
+	v := r.URL.Query()
+	for name, values := range v { // an empty field of the filter form is no filter
+		if strings.Join(values, "") == "" {
+			v.Del(name)
+		}
+	}
+	q, err := s.parseQuery(r.Context(), n, v)
+	if err != nil {
+		return listView{}, err
+	}
+	l := listView{Noun: n, Query: v, Search: v.Get("q"), CanCreate: n.Edit != inventory.LevelNone && who.Can(n.Edit) && byHand[n.Name].create == ""}
+	if l.Page, err = s.Record.List(r.Context(), n, q); err != nil {
+		return l, err
+	}
+	redactAll(l.Page.Items, who)
+	for _, f := range n.Fields {
+		if f.List && !f.Hidden {
+			l.Columns = append(l.Columns, f)
+		}
+		if f.Filter && !f.Hidden {
+			l.Filters = append(l.Filters, filterOf(f, v))
+		}
+	}
+	l.Narrowed = len(q.Filters) > 0 || q.Search != ""
+	l.pages(v)
+	return l, nil
+}
+
+// pages works out the addresses of the first and the next page.
+func (l *listView) pages(v url.Values) {
+	if v.Get("cursor") != "" {
+		first := maps.Clone(v)
+		first.Del("cursor")
+		l.FirstURL = "?" + first.Encode()
+	}
+	if l.Page.Next != "" {
+		next := maps.Clone(v)
+		next.Set("cursor", l.Page.Next)
+		l.NextURL = "?" + next.Encode()
+	}
+}
+
+// filterOf is a field's control: a part of the text is looked for, everything else must be equal.
+func filterOf(f inventory.Field, v url.Values) filterView {
+	name := f.Name
+	if f.Kind == inventory.KindText && v.Get(name) == "" {
+		name += "__contains"
+	}
+	if f.Kind == inventory.KindTime {
+		name += "__gt"
+	}
+	return filterView{Field: f, Name: name, Value: v.Get(name)}
+}
+
+// liveNouns refreshes a derived list when its noun changes.
+func liveNouns(n *inventory.Noun) string { return n.Plural }
+
+func (s *Server) nounList(n *inventory.Noun) handler {
+	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		l, err := s.listOf(r, who, n)
+		if err != nil {
+			return err
+		}
+		return s.render(w, r, who, "list", view{Title: pluralTitle(n), Live: liveNouns(n), Data: l})
+	}
+}
+
+// pluralTitle is "Device types" for device-types.
+func pluralTitle(n *inventory.Noun) string {
+	if n.Plural == "bmcs" {
+		return "BMCs"
+	}
+	return firstUpper(strings.ReplaceAll(n.Plural, "-", " "))
+}
+
+// oneView is the page of any object.
+type oneView struct {
+	Noun      *inventory.Noun
+	Object    inventory.Object
+	Names     map[inventory.UID]string
+	Fields    []inventory.Field
+	Changes   []*inventory.Change
+	CanEdit   bool
+	CanDelete bool
+}
+
+func (s *Server) nounOne(n *inventory.Noun) handler {
+	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		o, err := s.one(r, who, n)
+		if err != nil {
+			return err
+		}
+		return s.render(w, r, who, "one", view{Title: n.Display(o.Object), Live: n.Plural, Data: o})
+	}
+}
+
+func (s *Server) one(r *http.Request, who caller, n *inventory.Noun) (oneView, error) {
+	obj, err := s.Record.Get(r.Context(), n, r.PathValue("ref"))
+	if err != nil {
+		return oneView{}, err
+	}
+	// Once more as a list of one, which knows what its references are called.
+	page, err := s.Record.List(r.Context(), n, inventory.Query{Filters: []inventory.Filter{inventory.Is("uid", obj.Head().UID)}, Limit: 1})
+	if err != nil {
+		return oneView{}, err
+	}
+	redact(obj, who)
+	o := oneView{Noun: n, Object: obj, Names: page.Names, CanEdit: n.Edit != inventory.LevelNone && who.Can(n.Edit)}
+	o.CanDelete = o.CanEdit && byHand[n.Name].remove == ""
+	if d, ok := obj.(*inventory.Device); ok && d.ProvisionState != inventory.StateNone {
+		o.CanDelete = false
+	}
+	for _, f := range n.Fields {
+		if !f.Hidden {
+			o.Fields = append(o.Fields, f)
+		}
+	}
+	if !n.Journal {
+		o.Changes, err = inventory.List[inventory.Change](r.Context(), s.Record, inventory.Query{
+			Filters: []inventory.Filter{inventory.Is("object", obj.Head().UID)}, Sort: "-created_at", Limit: 20})
+	}
+	return o, err
+}
+
+// formView is the form for any object.
+type formView struct {
+	Noun   *inventory.Noun
+	Object inventory.Object
+	New    bool
+	Fields []formField
+	Back   string
+}
+
+// formField is one control of a form.
+type formField struct {
+	Field   inventory.Field
+	Value   string
+	Checked bool
+	Options []option // of a ref or an enum
+	Problem string
+}
+
+type option struct {
+	Value, Text string
+	Selected    bool
+}
+
+// Control says which control a field gets.
+func (f formField) Control() string {
+	switch f.Field.Kind {
+	case inventory.KindEnum:
+		return "select"
+	case inventory.KindRef:
+		if f.Options != nil {
+			return "select"
+		}
+		return "text"
+	case inventory.KindBool:
+		return "checkbox"
+	case inventory.KindSecret:
+		return "password"
+	case inventory.KindList, inventory.KindData:
+		return "textarea"
+	case inventory.KindInt, inventory.KindFloat:
+		return "number"
+	case inventory.KindTime:
+		return "datetime-local"
+	}
+	if f.Field.Long {
+		return "textarea"
+	}
+	return "text"
+}
+
+// maxOptions is how many objects a drop-down offers; beyond, the name or uid is typed.
+const maxOptions = 200
+
+const formTime = "2006-01-02T15:04"
+
+// settable lists the fields of a noun that a form has.
+func settable(n *inventory.Noun) []inventory.Field {
+	var fields []inventory.Field
+	for _, f := range n.Fields {
+		isMap := f.Kind == inventory.KindData && f.Name == "attributes"
+		if !f.ReadOnly && !f.Hidden && (f.Kind != inventory.KindData || isMap) {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// formOf builds a form for obj; typed is what a person had typed into it, when it was not accepted.
+func (s *Server) formOf(r *http.Request, n *inventory.Noun, obj inventory.Object, typed url.Values, problem *api.Problem) (formView, error) {
+	fv := formView{Noun: n, Object: obj, New: obj.Head().UID == "", Back: localPath(r.FormValue("back"), "")}
+	for _, f := range settable(n) {
+		ff := formField{Field: f, Value: formText(f, obj)}
+		if typed != nil {
+			ff.Value = typed.Get(f.Name)
+		}
+		ff.Checked = ff.Value == "true"
+		if problem != nil {
+			ff.Problem = problem.Fields[f.Name]
+		}
+		var err error
+		switch f.Kind {
+		case inventory.KindEnum:
+			ff.Options = enumOptions(f, ff.Value)
+		case inventory.KindRef:
+			ff.Options, err = s.refOptions(r, f, ff.Value)
+		}
+		if err != nil {
+			return fv, err
+		}
+		fv.Fields = append(fv.Fields, ff)
+	}
+	return fv, nil
+}
+
+func enumOptions(f inventory.Field, value string) []option {
+	var list []option
+	if !slices.Contains(f.Values, value) {
+		list = append(list, option{Text: "–", Selected: true})
+	}
+	for _, v := range f.Values {
+		text := strings.ReplaceAll(v, "_", " ")
+		if v == "" {
+			text = "–"
+		}
+		list = append(list, option{Value: v, Text: text, Selected: v == value})
+	}
+	return list
+}
+
+// refOptions lists the objects a reference may go to; nil when there are too many for a drop-down.
+func (s *Server) refOptions(r *http.Request, f inventory.Field, value string) ([]option, error) {
+	n, ok := inventory.NounOf(f.Ref)
+	if !ok {
+		return nil, fmt.Errorf("field %s refers to %q, which is no noun", f.Name, f.Ref)
+	}
+	page, err := s.Record.List(r.Context(), n, inventory.Query{Limit: maxOptions + 1})
+	if err != nil || len(page.Items) > maxOptions {
+		return nil, err
+	}
+	list := []option{{Text: "–", Selected: value == ""}}
+	for _, obj := range page.Items {
+		uid := string(obj.Head().UID)
+		list = append(list, option{Value: uid, Text: longName(n, obj, page.Names), Selected: value == uid || value == n.Display(obj) && value != ""})
+	}
+	return list, nil
+}
+
+// longName tells apart what has the same name on several devices.
+func longName(n *inventory.Noun, obj inventory.Object, names map[inventory.UID]string) string {
+	text := n.Display(obj)
+	if f, ok := n.Field("device"); ok && n.Natural == "" {
+		text = names[f.Value(obj).(inventory.UID)] + " " + text
+	}
+	return text
+}
+
+// formText is a field's value as a form shows it.
+func formText(f inventory.Field, obj inventory.Object) string {
+	switch v := f.Value(obj).(type) {
+	case []string:
+		return strings.Join(v, "\n")
+	case map[string]string:
+		var lines []string
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			lines = append(lines, key+"="+v[key])
+		}
+		return strings.Join(lines, "\n")
+	case *float64:
+		if v == nil {
+			return ""
+		}
+		return strconv.FormatFloat(*v, 'f', -1, 64)
+	case int, int64, float64:
+		if text := fmt.Sprint(v); text != "0" || f.Required {
+			return text
+		}
+		return ""
+	case *time.Time, time.Time:
+		if t, ok := instant(v); ok {
+			return t.UTC().Format(formTime)
+		}
+		return ""
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// formFields turns a posted form into the fields of a patch: what the general REST handlers take.
+func formFields(n *inventory.Noun, v url.Values) (map[string]json.RawMessage, error) {
+	fields := map[string]json.RawMessage{}
+	for _, f := range settable(n) {
+		if !v.Has(f.Name) && f.Kind != inventory.KindBool {
+			continue
+		}
+		value, keep, err := formValue(f, strings.TrimSpace(strings.ReplaceAll(v.Get(f.Name), "\r\n", "\n")))
+		if err != nil {
+			return nil, err
+		}
+		if keep {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("read the form's field %s: %w", f.Name, err)
+		}
+		fields[f.Name] = text
+	}
+	return fields, nil
+}
+
+// formValue is the JSON value of what was typed; keep leaves the field as it is.
+func formValue(f inventory.Field, text string) (value any, keep bool, err error) {
+	switch f.Kind {
+	case inventory.KindBool:
+		return text == "true", false, nil
+	case inventory.KindSecret:
+		return text, text == "", nil
+	case inventory.KindList:
+		return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), false, nil
+	case inventory.KindData:
+		return attributes(text)
+	case inventory.KindInt, inventory.KindFloat:
+		if text == "" && f.Nullable {
+			return nil, false, nil
+		}
+		if text == "" {
+			return 0, false, nil
+		}
+		if _, err := strconv.ParseFloat(text, 64); err != nil {
+			return nil, false, invalid(f.Name, "must be a number")
+		}
+		return json.Number(text), false, nil
+	case inventory.KindTime:
+		return formInstant(f, text)
+	}
+	return text, false, nil
+}
+
+func formInstant(f inventory.Field, text string) (any, bool, error) {
+	if text == "" {
+		return nil, !f.Nullable, nil
+	}
+	t, err := time.Parse(formTime, text)
+	if err != nil {
+		return nil, false, invalid(f.Name, "must be a date and time (UTC)")
+	}
+	return t, false, nil
+}
+
+func attributes(text string) (any, bool, error) {
+	m := map[string]string{}
+	for line := range strings.Lines(text) {
+		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok && key != "" {
+			return nil, false, invalid("attributes", "write one name=value on each line")
+		}
+		if key != "" {
+			m[key] = value
+		}
+	}
+	return m, false, nil
+}
+
+func (s *Server) nounNew(n *inventory.Noun) handler {
+	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		// The address may fill in fields, as the free units of a rack do.
+		typed := url.Values{}
+		for name, values := range r.URL.Query() {
+			typed[name] = values
+		}
+		return s.drawForm(w, r, who, n, n.New(), typed, nil)
+	}
+}
+
+func (s *Server) drawForm(w http.ResponseWriter, r *http.Request, who caller, n *inventory.Noun, obj inventory.Object, typed url.Values, problem *api.Problem) error {
+	fv, err := s.formOf(r, n, obj, typed, problem)
+	if err != nil {
+		return err
+	}
+	title := "Edit " + n.Display(obj)
+	if fv.New {
+		title = "New " + strings.ToLower(n.Title)
+	}
+	return s.render(w, r, who, "form", view{Title: title, Problem: problem, Data: fv})
+}
+
+func (s *Server) nounCreate(n *inventory.Noun) handler {
+	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		v, err := form(r)
+		if err != nil {
+			return err
+		}
+		made := n.New()
+		err = s.Record.Edit(r.Context(), edit(r, who, v.Get("why")), func(tx inventory.Tx) error {
+			made = n.New()
+			return fillForm(tx, n, made, v, tx.Create)
+		})
+		if p, ok := again(err); ok {
+			return s.drawForm(w, r, who, n, n.New(), v, p)
+		}
+		if err != nil {
+			return err
+		}
+		flash(w, "%s %s was created.", n.Title, n.Display(made))
+		return seeOther(w, r, localPath(v.Get("back"), pageOf(n, made)))
+	}
+}
+
+// fillForm sets what a form says and stores it.
+func fillForm(tx inventory.Tx, n *inventory.Noun, obj inventory.Object, v url.Values, store func(inventory.Object) error) error {
+	fields, err := formFields(n, v)
+	if err != nil {
+		return err
+	}
+	if err := fill(tx, n, obj, fields); err != nil {
+		return err
+	}
+	return store(obj)
+}
+
+func (s *Server) nounEdit(n *inventory.Noun) handler {
+	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		obj, err := s.Record.Get(r.Context(), n, r.PathValue("ref"))
+		if err != nil {
+			return err
+		}
+		return s.drawForm(w, r, who, n, obj, nil, nil)
+	}
+}
+
+func (s *Server) nounUpdate(n *inventory.Noun) handler {
+	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		v, err := form(r)
+		if err != nil {
+			return err
+		}
+		// The revision that the form was drawn from stands for If-Match.
+		r.Header.Set("If-Match", v.Get("revision"))
+		var stored inventory.Object
+		err = s.change(r, who, n, v.Get("why"), func(tx inventory.Tx, obj inventory.Object) error {
+			stored = obj
+			return fillForm(tx, n, obj, v, tx.Update)
+		})
+		if p, ok := again(err); ok {
+			obj, err := s.Record.Get(r.Context(), n, r.PathValue("ref"))
+			if err != nil {
+				return err
+			}
+			return s.drawForm(w, r, who, n, obj, v, p)
+		}
+		if err != nil {
+			return err
+		}
+		flash(w, "%s was saved.", n.Display(stored))
+		return seeOther(w, r, localPath(v.Get("back"), pageOf(n, stored)))
+	}
+}
+
+func (s *Server) nounDelete(n *inventory.Noun) handler {
+	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		v, err := form(r)
+		if err != nil {
+			return err
+		}
+		err = s.change(r, who, n, v.Get("why"), func(tx inventory.Tx, obj inventory.Object) error {
+			if d, ok := obj.(*inventory.Device); ok && d.ProvisionState != inventory.StateNone {
+				return &inventory.Conflict{Noun: n.Name, UID: d.UID, Why: byHand["machine"].remove}
+			}
+			return tx.Delete(obj)
+		})
+		if err != nil {
+			return err
+		}
+		flash(w, "The %s was deleted. Its entry in the change log can be undone.", strings.ToLower(n.Title))
+		return seeOther(w, r, "/"+n.Plural)
+	}
+}
