@@ -104,7 +104,7 @@ func (w *walk) note(err error) {
 func (w *walk) exhausted() bool {
 	w.wire.mu.Lock()
 	defer w.wire.mu.Unlock()
-	return w.wire.requests > maxRequests
+	return w.wire.requests > w.wire.limit
 }
 
 func (w *walk) system() {
@@ -135,7 +135,7 @@ func (w *walk) processors() {
 			continue
 		}
 		w.out.CPUs = append(w.out.CPUs, bmc.CPU{
-			Socket: n.first("Socket", "Id"), Manufacturer: n.str("Manufacturer"), Model: n.first("Model", "Name"), Serial: n.str("SerialNumber"),
+			Socket: n.slot("Socket"), Manufacturer: n.str("Manufacturer"), Model: n.first("Model", "Name"), Serial: n.str("SerialNumber"),
 			Architecture: n.first("ProcessorArchitecture", "InstructionSet"),
 			Cores:        n.small("TotalCores"), Threads: n.small("TotalThreads"), SpeedMHz: n.small("MaxSpeedMHz"),
 		})
@@ -275,7 +275,7 @@ func (w *walk) ownMAC(ports []node) string {
 	host, _, _ := w.target.HostPort(443)
 	best, score := "", -1
 	for _, n := range ports {
-		mac := macOf(n, "PermanentMACAddress", "MACAddress")
+		mac := macOf(n, "PermanentMACAddress", "MACAddress", "MacAddress") // the last is iLO 4's
 		if mac == "" {
 			continue
 		}

@@ -12,8 +12,8 @@ import (
 func (w *walk) network() {
 	ports := &portList{byMAC: map[string]*bmc.NIC{}}
 	for _, n := range w.all(w.computer.link("EthernetInterfaces")) {
-		if n.absent() || n.obj("VLAN")["VLANId"] != nil && n.truth("VLAN", "VLANEnable") != nil && *n.truth("VLAN", "VLANEnable") {
-			continue // a VLAN on top of a port is no port
+		if n.absent() || isVLAN(n) || n.str("Id") == "ToManager" {
+			continue // the last is a line to the BMC over USB, with the same address in every machine of a series
 		}
 		p := ports.at(macOf(n, "PermanentMACAddress", "MACAddress"))
 		fill(&p.Name, n.first("Id", "Name"))
@@ -26,6 +26,12 @@ func (w *walk) network() {
 	for _, p := range ports.order {
 		w.out.NICs = append(w.out.NICs, *p)
 	}
+}
+
+// isVLAN reports a VLAN on top of a port, which is no port.
+func isVLAN(n node) bool {
+	on := n.truth("VLAN", "VLANEnable")
+	return on != nil && *on && n.num("VLAN", "VLANId") > 0
 }
 
 // portList is ports in the order they were found.

@@ -172,16 +172,18 @@ func (n node) absent() bool {
 
 func (n node) health() string { return n.str("Status", "Health") }
 
-// slot is the label a person finds on the machine, or the best there is.
+// slot is the label a person finds on the machine; else one of the given properties, name or id.
 func (n node) slot(more ...string) string {
-	for _, path := range [][]string{
-		{"Location", "PartLocation", "ServiceLabel"}, {"PhysicalLocation", "PartLocation", "ServiceLabel"},
-	} {
-		if s := n.str(path...); s != "" {
-			return s
+	for _, place := range []string{"Location", "PhysicalLocation"} {
+		part := n.obj(place, "PartLocation")
+		if label := part.str("ServiceLabel"); label != "" {
+			return label
+		}
+		if kind, number := part.str("LocationType"), part.str("LocationOrdinalValue"); kind != "" && number != "" {
+			return kind + " " + number
 		}
 	}
-	return n.first(append(more, "Name", "Id")...)
+	return n.first(append(more, "Id", "Name")...)
 }
 
 func clip(s string, n int) string {

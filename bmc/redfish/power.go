@@ -121,6 +121,8 @@ func (d *driver) resetType(n node, o order) (string, error) {
 //
 // What counts is what went over the wire, not what bmclib returns: its "soft" returns failure after success (v2.3.5).
 func (d *driver) byLibrary(ctx context.Context, word string) (done bool, err error) {
+	// gofish follows a collection's next page for ever where the pages lead in a circle (v0.20.0).
+	defer d.wire.ration(maxLibrary)()
 	library, err := d.bmclib(ctx)
 	if err == nil {
 		_, err = library.SetPowerState(ctx, word)
@@ -134,6 +136,7 @@ func (d *driver) byLibrary(ctx context.Context, word string) (done bool, err err
 		}
 		return true, d.explainWrite("power "+word, w, err)
 	}
+	// Nothing was sent: either there was nothing to do, or the BMC does not answer, or bmclib could not read the tree.
 	if err == nil || ctx.Err() != nil || errors.Is(err, bmc.ErrUnreachable) {
 		return true, explainIf("power "+word, err)
 	}
@@ -185,6 +188,9 @@ func (d *driver) post(path, what string, body any) error {
 	}
 	return nil
 }
+
+// maxLibrary is the requests bmclib may make for one command: the root, the systems, each system, twice, and the command.
+const maxLibrary = 100
 
 // bmclib opens bmclib on the same wire, with its gofish provider alone. By itself it would try seven drivers at once, with
 // a login each. It is told to use basic authentication with placeholders; the wire puts our session in their place.

@@ -1,13 +1,14 @@
 package redfish
 
 import (
+	"encoding/json"
 	"strings"
 
 	"berth/bmc"
 )
 
-// drives gathers disks from all the places that list them: Storage (the standard since 2016), the chassis they sit in, and
-// SimpleStorage, which names neither serial nor bay and is taken only where nothing else has any.
+// drives gathers disks from all the places that list them: Storage (the standard since 2016), the chassis they sit in, HPE's
+// SmartStorage, and SimpleStorage, which names neither serial nor bay and is taken only where nothing else has any.
 func (w *walk) drives() {
 	seen := map[string]bool{}
 	add := func(n node, path string) {
@@ -32,7 +33,7 @@ func (w *walk) drives() {
 			paths = append(paths, more...)
 		}
 	}
-	for _, p := range paths {
+	for _, p := range append(paths, w.smartDrives()...) {
 		if n := w.read(p); n != nil {
 			add(n, p)
 		}
@@ -50,6 +51,29 @@ func (w *walk) drives() {
 	}
 }
 
+// smartDrives lists the drives behind Smart Array controllers, which iLO 4 and 5 have under their own schema alone.
+func (w *walk) smartDrives() []string {
+	smart := w.read(w.computer.link("Oem", "Hpe", "Links", "SmartStorage"))
+	if smart == nil {
+		smart = w.read(w.computer.link("Oem", "Hp", "links", "SmartStorage"))
+	}
+	either := func(n node, name string) string {
+		if path := n.link("Links", name); path != "" {
+			return path
+		}
+		return n.link("links", name)
+	}
+	var paths []string
+	for _, controller := range w.all(either(smart, "ArrayControllers")) {
+		if drives := either(controller, "PhysicalDrives"); drives != "" {
+			more, err := w.members(drives)
+			w.note(err)
+			paths = append(paths, more...)
+		}
+	}
+	return paths
+}
+
 func diskOf(n node) bmc.Disk {
 	d := bmc.Disk{
 		Slot: n.slot(), Manufacturer: n.str("Manufacturer"), Model: n.str("Model"), Serial: n.str("SerialNumber"), PartNumber: n.str("PartNumber"),
@@ -57,9 +81,18 @@ func diskOf(n node) bmc.Disk {
 		FailurePredict: n.truth("FailurePredicted"), Health: n.health(),
 	}
 	if d.SizeBytes == 0 {
-		d.SizeBytes = n.num("CapacityMiB") << 20 // iLO 4 SmartStorage
+		d.SizeBytes = n.num("CapacityMiB") << 20 // SmartStorage, here and below
 	}
-	if _, ok := n["PredictedMediaLifeLeftPercent"]; ok && n["PredictedMediaLifeLeftPercent"] != nil {
+	if bay := n.str("Location"); bay != "" {
+		d.Slot = bay
+	}
+	fill(&d.Protocol, n.str("InterfaceType"))
+	fill(&d.Firmware, n.str("FirmwareVersion", "Current", "VersionString"))
+	if used, ok := n["SSDEnduranceUtilizationPercentage"].(json.Number); ok && used != "" {
+		left := max(0, 100-n.small("SSDEnduranceUtilizationPercentage"))
+		d.LifeLeftPercent = &left
+	}
+	if _, ok := n["PredictedMediaLifeLeftPercent"].(json.Number); ok {
 		if left := n.small("PredictedMediaLifeLeftPercent"); left <= 100 {
 			d.LifeLeftPercent = &left
 		}

@@ -44,6 +44,7 @@ type wire struct {
 	username string // basic authentication, where the BMC has no session service
 	password bmc.Secret
 	requests int
+	limit    int
 	writes   []write
 	tls      *tls.ConnectionState
 }
@@ -59,8 +60,9 @@ func (w write) ok() bool { return w.status >= 200 && w.status < 300 }
 func newWire(host string, port uint16, check func(tls.ConnectionState) error) *wire {
 	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
 	return &wire{
-		host: address,
-		call: context.Background(),
+		host:  address,
+		call:  context.Background(),
+		limit: maxRequests,
 		base: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: dialTime}).DialContext,
 			TLSHandshakeTimeout:    dialTime * 2,
@@ -145,6 +147,19 @@ func (w *wire) during(ctx context.Context) func() {
 	}
 }
 
+// ration allows so many requests from here on until the returned function is called, which forgets that they were made.
+func (w *wire) ration(n int) func() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before, limit := w.requests, w.limit
+	w.limit = min(limit, w.requests+n)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.requests, w.limit = min(w.requests, before+n), limit
+	}
+}
+
 // sent returns the writes since during.
 func (w *wire) sent() []write {
 	w.mu.Lock()
@@ -194,8 +209,8 @@ func (w *wire) admit() (context.Context, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.requests++
-	if w.requests > maxRequests {
-		return nil, fmt.Errorf("%w: its tree has no end (%d requests)", bmc.ErrMalformed, maxRequests)
+	if w.requests > w.limit {
+		return nil, fmt.Errorf("%w: its tree has no end (%d requests)", bmc.ErrMalformed, w.requests-1)
 	}
 	if err := w.call.Err(); err != nil {
 		return nil, context.Cause(w.call)

@@ -106,7 +106,9 @@ func wait(ctx context.Context) error {
 	}
 }
 
-func unsupported(what string) error { return fmt.Errorf("wake-on-LAN: %s: %w", what, bmc.ErrUnsupported) }
+func unsupported(what string) error {
+	return fmt.Errorf("wake-on-LAN: %s: %w", what, bmc.ErrUnsupported)
+}
 
 // Power cannot be read.
 func (d *driver) Power(context.Context) (bmc.PowerState, error) {
