@@ -12,6 +12,7 @@ import (
 
 	"berth/api"
 	"berth/inventory"
+	"berth/storage"
 )
 
 const (
@@ -52,6 +53,8 @@ type Agent struct {
 	// Later carries facts that arrive after the first look (a switch speaks LLDP every 30 s); each is reported. Nil is none.
 	Later <-chan inventory.Facts
 
+	// Disks reaches the disks that may be written. Nil refuses every write.
+	Disks *Disks
 	// SetClock sets the machine's clock by the server's. Nil leaves it, and deadlines are then counted in the server's time.
 	SetClock func(time.Time) error
 	// GiveUp is how long to look for a server; zero is DefaultGiveUp. A session brings its own.
@@ -64,6 +67,10 @@ type Agent struct {
 	offset   time.Duration
 	timeline timeline
 	finished results
+	// begun are the disks that this agent has begun to write since it started.
+	begun []storage.Disk
+	// rightToWrite shortens RightToWrite; zero does not.
+	rightToWrite time.Duration
 }
 
 // Run registers, reports, and works until the server or its absence ends it. It returns an error only when ctx ends or an Agent is
@@ -157,7 +164,7 @@ func (a *Agent) welcome(s api.Session) {
 			}
 		}
 	}
-	name := clean(s.Name, 64)
+	name := Clean(s.Name, 64)
 	if name == "" {
 		name = "a machine without a name yet"
 	}
@@ -288,7 +295,7 @@ func (a *Agent) deliver(ctx context.Context, id string, result api.Result, limit
 				return err
 			}
 		case final(err):
-			a.say("the server did not want the result of %s: %s", clean(id, 64), sentence(err))
+			a.say("the server did not want the result of %s: %s", Clean(id, 64), sentence(err))
 			return nil
 		default:
 			tries.failed(err)
@@ -332,7 +339,7 @@ func (a *Agent) say(format string, args ...any) {
 }
 
 // sentence is an error for a person: bounded and printable, for parts of it came over the wire.
-func sentence(err error) string { return clean(err.Error(), 300) }
+func sentence(err error) string { return Clean(err.Error(), 300) }
 
 // retry paces what is tried again: soon at first, never more often than every firstPause, and no longer than until.
 type retry struct {

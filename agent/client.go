@@ -226,11 +226,12 @@ func errorText(body []byte) string {
 			text = problem.Title
 		}
 	}
-	return clean(text, 200)
+	return Clean(text, 200)
 }
 
-// clean cuts text to limit bytes and drops what could move a terminal's cursor.
-func clean(text string, limit int) string {
+// Clean is text as it may be shown and stored: valid UTF-8 of at most limit bytes, without padding or control characters, which could
+// move a terminal's cursor.
+func Clean(text string, limit int) string {
 	printable := strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':

@@ -73,14 +73,14 @@ func Describe(f inventory.Facts) []string {
 func line(name string, parts ...string) string {
 	var known []string
 	for _, p := range parts {
-		if p = clean(p, 80); p != "" {
+		if p = Clean(p, 80); p != "" {
 			known = append(known, p)
 		}
 	}
 	if len(known) == 0 {
 		known = []string{"unknown"}
 	}
-	return clean(name, 60) + ": " + strings.Join(known, ", ")
+	return Clean(name, 60) + ": " + strings.Join(known, ", ")
 }
 
 func label(name, value string) string {

@@ -70,6 +70,8 @@ type verb struct {
 
 var verbs = map[api.Verb]verb{
 	api.VerbInspect:  {run: (*Agent).inspect},
+	api.VerbWrite:    {run: (*Agent).write, confirmed: true},
+	api.VerbClear:    {run: (*Agent).clear, confirmed: true},
 	api.VerbReboot:   {run: nothing},
 	api.VerbPowerOff: {run: nothing},
 }
@@ -87,7 +89,7 @@ func (a *Agent) inspect(ctx context.Context, _ *task) (*api.WriteResult, error) 
 // perform carries out one assignment. An error means that it came to no end; what failed is in the result.
 func (a *Agent) perform(ctx context.Context, assignment api.Assignment) (api.Result, error) {
 	t := &task{agent: a, Assignment: assignment}
-	a.say("told to %s", clean(string(assignment.Verb), 32))
+	a.say("told to %s", Clean(string(assignment.Verb), 32))
 	written, err := a.run(ctx, t)
 	if errors.Is(err, errServerAway) {
 		return api.Result{}, err
@@ -98,7 +100,7 @@ func (a *Agent) perform(ctx context.Context, assignment api.Assignment) (api.Res
 	result := api.Result{Touched: t.touched, Write: written}
 	if err != nil {
 		var never permanent
-		result.Error, result.Permanent = clean(err.Error(), 1000), errors.As(err, &never)
+		result.Error, result.Permanent = Clean(err.Error(), 1000), errors.As(err, &never)
 		a.say("%s failed: %s", assignment.Verb, result.Error)
 	}
 	return result, nil
@@ -108,7 +110,7 @@ func (a *Agent) perform(ctx context.Context, assignment api.Assignment) (api.Res
 func (a *Agent) run(ctx context.Context, t *task) (*api.WriteResult, error) {
 	v, known := verbs[t.Verb]
 	if !known {
-		return nil, never("this agent does not know how to %q", clean(string(t.Verb), 32))
+		return nil, never("this agent does not know how to %q", Clean(string(t.Verb), 32))
 	}
 	limit := defaultDeadline
 	if !t.Deadline.IsZero() {
@@ -155,6 +157,14 @@ func (a *Agent) runConfirmed(ctx context.Context, t *task, v verb) (*api.WriteRe
 	return written, err
 }
 
+// patience is RightToWrite, or less in a test.
+func (a *Agent) patience() time.Duration {
+	if a.rightToWrite > 0 {
+		return a.rightToWrite
+	}
+	return RightToWrite
+}
+
 // watch renews the confirmation until ctx ends, which is no error.
 func (t *task) watch(ctx context.Context) error {
 	confirmed := time.Now()
@@ -166,7 +176,7 @@ func (t *task) watch(ctx context.Context) error {
 			return err
 		case err == nil:
 			confirmed = time.Now()
-		case time.Since(confirmed) > RightToWrite:
+		case time.Since(confirmed) > t.agent.patience():
 			return errServerAway
 		}
 	}
@@ -185,7 +195,7 @@ func (t *task) confirm(ctx context.Context) error {
 	case err != nil:
 		return err
 	case answer.Stop:
-		return &refused{reason: clean(answer.Reason, 300)}
+		return &refused{reason: Clean(answer.Reason, 300)}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type timeline struct {
 }
 
 func (t *timeline) add(line api.LogLine) {
-	line.Text = clean(line.Text, timelineWidth)
+	line.Text = Clean(line.Text, timelineWidth)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.lines) == timelineLines {

@@ -1,7 +1,6 @@
 package look
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -122,7 +121,7 @@ func logSense(page byte) func(string) ([]byte, error) {
 		const size = 512
 		reply, err := scsiCommand(device, []byte{0x4d, 0, 1<<6 | page, 0, 0, 0, 0, size >> 8, size & 0xff, 0}, size)
 		if err == nil && reply.status != 0 {
-			err = fmt.Errorf("%s has no log page %#02x", device, page)
+			err = fmt.Errorf("%s has no log page %#02x: %w", device, page, errNotAsked)
 		}
 		return reply.data, err
 	}
@@ -142,7 +141,7 @@ func ataSector(command, feature byte) func(string) ([]byte, error) {
 	return func(device string) ([]byte, error) {
 		reply, err := scsiCommand(device, ataPassThrough(true, command, feature), 512)
 		if err == nil && (reply.status != 0 || len(reply.data) != 512) {
-			err = fmt.Errorf("%s does not answer ATA command %#02x %#02x", device, command, feature)
+			err = fmt.Errorf("%s does not answer ATA command %#02x %#02x: %w", device, command, feature, errNotAsked)
 		}
 		return reply.data, err
 	}
@@ -173,38 +172,6 @@ var scsiQuestions = map[Question]func(device string) ([]byte, error){
 	AskSCSICycles:      logSense(0x0e),
 	AskSCSIBackground:  logSense(0x15),
 	AskSCSIWear:        logSense(0x11),
-}
-
-// ataVerdict finds the SMART verdict in the sense data of SMART RETURN STATUS (ACS-4, 7.44; SAT-4, 12.2.5): the middle and high
-// bytes of the address are unchanged when all is well, and f4, 2c when a threshold was passed.
-func ataVerdict(sense []byte) (bool, error) {
-	mid, high, err := ataAddressBytes(sense)
-	switch {
-	case err != nil:
-		return false, err
-	case mid == 0x4f && high == 0xc2:
-		return true, nil
-	case mid == 0xf4 && high == 0x2c:
-		return false, nil
-	}
-	return false, fmt.Errorf("registers %02x %02x mean nothing", mid, high)
-}
-
-func ataAddressBytes(sense []byte) (mid, high byte, err error) {
-	if len(sense) < 8 {
-		return 0, 0, errors.New("no registers came back")
-	}
-	switch sense[0] & 0x7f {
-	case 0x72: // descriptors
-		for at := 8; at+2 <= len(sense); at += 2 + int(sense[at+1]) {
-			if sense[at] == 0x09 && sense[at+1] >= 12 && at+14 <= len(sense) {
-				return sense[at+9], sense[at+11], nil
-			}
-		}
-	case 0x70: // fixed: command-specific information holds the address
-		if len(sense) >= 12 {
-			return sense[10], sense[11], nil
-		}
-	}
-	return 0, 0, errors.New("no registers came back")
+	AskSCSIReads:       logSense(0x03),
+	AskSCSIWrites:      logSense(0x02),
 }

@@ -14,8 +14,8 @@ import (
 // Live is the machine this process runs on.
 type Live struct {
 	files
-	// Disks makes the reply to AskDisks. Nil leaves the disks out.
-	Disks func() ([]byte, error)
+	// Only are the paths of the disks that exist for this look, loop devices among them; nil is every physical disk.
+	Only []string
 	// LLDP holds the frames heard so far. Nil hears nothing.
 	LLDP *Listener
 }
@@ -35,9 +35,7 @@ func (l *Live) ReadFile(name string) ([]byte, error) {
 func (l *Live) Ask(q Question, device string) ([]byte, error) {
 	switch q {
 	case AskDisks:
-		if l.Disks != nil {
-			return l.Disks()
-		}
+		return l.listDisks()
 	case AskPermanentAddress:
 		return permanentAddressOf(device)
 	case AskDriverInfo:

@@ -4,26 +4,31 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"berth/inventory"
 )
 
-// Facts looks at a machine once. The boot port is the one whose address is bootMAC, which may be empty.
+// Facts looks at a machine once. The boot port is the one whose address is bootMAC, which may be empty. The disks and the BMC take
+// their time to answer, so they are asked beside the rest.
 func Facts(s Source, now time.Time, bootMAC string) inventory.Facts {
 	f := inventory.Facts{Source: inventory.SourceAgent, ObservedAt: now.UTC()}
-	var p problems
+	var p, ofDisks, ofBMC problems
+	var slow sync.WaitGroup
+	slow.Go(func() { f.Disks = disks(s, &ofDisks) })
+	slow.Go(func() { f.BMC = controller(s, &ofBMC) })
 	tables(s, &f, &p)
 	processors(s, &f)
 	f.MemoryMiB = memoryMiB(s)
 	firmware(s, &f)
 	f.PCI = pciDevices(s, &p)
 	f.NICs = ports(s, f.PCI, bootMAC, &p)
-	f.Disks = disks(s, &p)
-	f.BMC = controller(s, &p)
 	f.TPM = tpm(s)
+	slow.Wait()
 	bound(&f)
-	f.Problems = p
+	p = append(append(p, ofDisks...), ofBMC...)
+	f.Problems = p[:min(len(p), problemLimit)]
 	return f
 }
 

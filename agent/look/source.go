@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"berth/agent"
 )
 
 const (
@@ -35,11 +37,10 @@ type Question string
 
 // The questions. What a reply holds is told where it is decoded.
 const (
-	AskDisks            Question = "disks"             // JSON of the disks as package storage/disk sees them
+	AskDisks            Question = "disks"             // JSON of []Disk
 	AskPermanentAddress Question = "permanent-address" // of a port: six or more bytes
 	AskDriverInfo       Question = "driver-info"       // of a port: struct ethtool_drvinfo
 	AskNVMeHealth       Question = "nvme-health"       // NVMe log page 0x02, 512 bytes
-	AskATAIdentify      Question = "ata-identify"      // ATA IDENTIFY DEVICE, 512 bytes
 	AskATASmartData     Question = "ata-smart-data"    // ATA SMART READ DATA, 512 bytes
 	AskATASmartStatus   Question = "ata-smart-status"  // ATA SMART RETURN STATUS, one byte: 1 passed, 0 failed
 	AskSCSIHealth       Question = "scsi-health"       // SCSI log page 0x2f
@@ -47,11 +48,12 @@ const (
 	AskSCSICycles       Question = "scsi-cycles"       // SCSI log page 0x0e
 	AskSCSIBackground   Question = "scsi-background"   // SCSI log page 0x15
 	AskSCSIWear         Question = "scsi-wear"         // SCSI log page 0x11
+	AskSCSIReads        Question = "scsi-reads"        // SCSI log page 0x03
+	AskSCSIWrites       Question = "scsi-writes"       // SCSI log page 0x02
 	AskBMCDevice        Question = "bmc-device"        // IPMI Get Device ID, without the completion code
 	AskBMCAddress       Question = "bmc-address"       // IPMI LAN parameter 3
 	AskBMCMAC           Question = "bmc-mac"           // IPMI LAN parameter 5
 	AskLLDP             Question = "lldp"              // of a port: the last LLDP frame heard, with its Ethernet header
-	AskTPMKey           Question = "tpm-key"           // TPM 2.0 ReadPublic of the endorsement key
 )
 
 // errNotAsked is the reply to a question that a source has no way to put.
@@ -108,20 +110,8 @@ func linkBase(s Source, name string) string {
 // textLimit is the most bytes of any string a look reports.
 const textLimit = 256
 
-// text bounds a string that a machine says: valid UTF-8 without padding, control characters or an end.
-func text(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0xfffd {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	s = strings.TrimSpace(s)
-	if len(s) > textLimit {
-		s = strings.TrimSpace(strings.ToValidUTF8(s[:textLimit], ""))
-	}
-	return s
-}
+// text bounds a string that a machine says.
+func text(s string) string { return agent.Clean(s, textLimit) }
 
 // problems collects what could not be read.
 type problems []string

@@ -23,7 +23,12 @@ type host struct {
 	last inventory.Facts
 }
 
-func newHost(options) *host { return &host{source: look.NewLive()} }
+// newHost is the machine this process runs on, with only the disks that are named; naming none is every physical one.
+func newHost(disks []string) *host {
+	source := look.NewLive()
+	source.Only = disks
+	return &host{source: source}
+}
 
 // identify is what is known without asking any device.
 func (h *host) identify(context.Context) api.Registration {

@@ -45,7 +45,7 @@ func workAsInit(ctx context.Context, system *boot.System) (ending agent.Ending, 
 	if err != nil {
 		return "", err
 	}
-	h := newHost(options{})
+	h := newHost(nil)
 	h.bootMAC = system.Lease.MAC().String()
 	h.source.LLDP = look.NewListener()
 	later := make(chan inventory.Facts)
@@ -54,7 +54,7 @@ func workAsInit(ctx context.Context, system *boot.System) (ending agent.Ending, 
 	a := &agent.Agent{
 		Server: server, Token: line.Token, Version: version, Identify: h.identify,
 		Look:  func(ctx context.Context) inventory.Facts { return lookWhenFound(ctx, system, h) },
-		Later: later, SetClock: boot.SetClock,
+		Later: later, SetClock: boot.SetClock, Disks: &agent.Disks{},
 		Say: func(sentence string) { system.Console.Say("%s", sentence) },
 	}
 	return a.Run(ctx)

@@ -6,7 +6,7 @@
 // that leaves the host's network, clock, drivers and power alone:
 //
 //	berth-agent --url https://HOST:PORT --pin SHA256 --token TOKEN [--disks /dev/loop0,/dev/loop1]
-//	berth-agent --inspect
+//	berth-agent --inspect | --record FILE
 package main
 
 import (
@@ -19,9 +19,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 
 	"berth/agent"
+	"berth/agent/look"
 )
 
 // version is set by the build.
@@ -37,7 +40,7 @@ const (
 )
 
 const usage = `usage: berth-agent --url https://HOST:PORT --pin SHA256 --token TOKEN [--disks /dev/loop0,...]
-       berth-agent --inspect
+       berth-agent --inspect | --record FILE
 
 Flags:
 `
@@ -60,8 +63,16 @@ func main() {
 
 // options are the flags of an ordinary process.
 type options struct {
-	url, pin, token, disks, state string
-	inspect, showVersion          bool
+	url, pin, token, disks, state, record string
+	inspect, showVersion                  bool
+}
+
+// only are the disks that exist for the agent; nil is every physical one.
+func (o options) only() []string {
+	if o.disks == "" {
+		return nil
+	}
+	return strings.Split(o.disks, ",")
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -79,6 +90,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.disks, "disks", "", "the only `devices` that exist for the agent, with commas between; loop devices only exist if named here")
 	flags.StringVar(&o.state, "state", "none", "where to keep state between starts: only none")
 	flags.BoolVar(&o.inspect, "inspect", false, "print what a look at this machine finds, as JSON, and end")
+	flags.StringVar(&o.record, "record", "", "write the raw material of a look at this machine to `file` (tar.gz, serial numbers included) and end")
 	flags.BoolVar(&o.showVersion, "version", false, "print the version and end")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -88,8 +100,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("%q is not a flag", flags.Arg(0))
 	case o.state != "none":
 		return o, fmt.Errorf("--state %q: an agent keeps no state, only none is possible", o.state)
-	case !o.inspect && !o.showVersion && (o.url == "" || o.pin == "" || o.token == ""):
-		return o, errors.New("--url, --pin and --token are needed, or --inspect; see --help")
+	case !o.inspect && !o.showVersion && o.record == "" && (o.url == "" || o.pin == "" || o.token == ""):
+		return o, errors.New("--url, --pin and --token are needed, or --inspect or --record; see --help")
 	}
 	return o, nil
 }
@@ -106,12 +118,10 @@ func run(args []string, stdout, stderr io.Writer) (int, error) {
 		fmt.Fprintln(stdout, version)
 		return exitReboot, nil
 	}
-	h := newHost(o)
-	if o.inspect {
-		encoder := json.NewEncoder(stdout)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(h.look(context.Background())); err != nil {
-			return exitFailed, fmt.Errorf("print the facts: %w", err)
+	h := newHost(o.only())
+	if o.inspect || o.record != "" {
+		if err := inspect(h, o, stdout); err != nil {
+			return exitFailed, err
 		}
 		return exitReboot, nil
 	}
@@ -124,7 +134,8 @@ func run(args []string, stdout, stderr io.Writer) (int, error) {
 	defer stop()
 	a := &agent.Agent{
 		Server: server, Token: o.token, Version: version, Identify: h.identify, Look: h.look,
-		Log: slog.New(slog.NewTextHandler(stderr, nil)),
+		Disks: &agent.Disks{Only: o.only()},
+		Log:   slog.New(slog.NewTextHandler(stderr, nil)),
 	}
 	ending, err := a.Run(ctx)
 	if err != nil {
@@ -137,4 +148,27 @@ func run(args []string, stdout, stderr io.Writer) (int, error) {
 		return exitGaveUp, nil
 	}
 	return exitReboot, nil
+}
+
+// inspect looks once, and prints or records what was seen.
+func inspect(h *host, o options, stdout io.Writer) error {
+	recording, facts := look.Record(h.source, time.Now())
+	if o.record != "" {
+		file, err := os.Create(o.record)
+		if err != nil {
+			return fmt.Errorf("record: %w", err)
+		}
+		if err := errors.Join(recording.Write(file), file.Close()); err != nil {
+			return fmt.Errorf("record to %s: %w", o.record, err)
+		}
+	}
+	if !o.inspect {
+		return nil
+	}
+	encoder := json.NewEncoder(stdout)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(facts); err != nil {
+		return fmt.Errorf("print the facts: %w", err)
+	}
+	return nil
 }
