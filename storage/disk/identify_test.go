@@ -4,6 +4,7 @@ package disk
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -184,5 +185,48 @@ func TestList(t *testing.T) {
 func TestListMissing(t *testing.T) {
 	if _, err := List(t.Context(), ListOptions{Sys: filepath.Join(t.TempDir(), "none")}); err == nil {
 		t.Error("a machine without sysfs has disks")
+	}
+}
+
+// TestRecordedReplies decodes what disks answered in a virtual machine that was told their serials and WWNs.
+func TestRecordedReplies(t *testing.T) {
+	text, err := os.ReadFile("testdata/replies.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoders := map[string]func([]byte) identity{"ctrl": decodeNVMeController, "desc": decodeNVMeDescriptors, "ns": decodeNVMeNamespace,
+		"inq": decodeInquiry, "vpd80": decodeVPDSerial, "vpd83": decodeVPDNames, "ata": decodeATAIdentify}
+	sizes := map[string]int{"ctrl": 4096, "desc": 4096, "ns": 4096, "inq": 96, "vpd80": 256, "vpd83": 1024, "ata": 512}
+	got := map[string]identity{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if f[0] == "#" {
+			continue
+		}
+		b, err := hex.DecodeString(f[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		padded := make([]byte, sizes[f[1]])
+		copy(padded, b)
+		got[f[0]+" "+f[1]] = decoders[f[1]](padded)
+	}
+	for key, want := range map[string]identity{
+		"nvme0n1 ctrl": {serial: "NVME-SER-1", model: "QEMU NVMe Ctrl"},
+		"nvme0n1 ns":   {}, // this disk has no lasting name
+		"nvme0n1 desc": {},
+		"sda inq":      {model: "QEMU QEMU HARDDISK"},
+		"sda vpd80":    {serial: "SCSI-SER-1"},
+		"sda vpd83":    {wwn: "naa.5000c500a1b2c3d4"},
+		"sdb vpd83":    {},
+		"sdc inq":      {model: "TESTDISK"},
+		"sdc vpd80":    {serial: "SATA-SER-1"},
+		"sdc vpd83":    {wwn: "naa.50014ee261234567"},
+		"sdc ata":      {serial: "SATA-SER-1", model: "TESTDISK", wwn: "naa.50014ee261234567"},
+		"sdd vpd80":    {serial: "USB-SER-1"},
+	} {
+		if have, ok := got[key]; !ok || have != want {
+			t.Errorf("%s: got %+v, want %+v", key, have, want)
+		}
 	}
 }
