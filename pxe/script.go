@@ -52,15 +52,16 @@ func Script(a Answer, t Ticket) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// UEFI's boot manager goes on with the next boot entry when an application
-// returns, which is the local disk in every sane boot order.
-const localEFI = "exit\n"
+// UEFI's boot manager goes on with the next boot entry only when an application
+// returns an error; after a success it opens its menu, where an unattended
+// machine stays for ever (EDK II's BDS, seen with OVMF).
+const localEFI = "exit 1\n"
 
 // Some BIOSes start over, or stop, when a boot ROM returns. Starting the first
 // disk by INT 13h goes round the BIOS; when that fails (no disk, no boot
 // sector) leaving is the second best. --no-describe keeps iPXE from writing a
 // table about the drive where an old system would trip over it.
-const localBIOS = "sanboot --no-describe --drive 0x80 || exit\n"
+const localBIOS = "sanboot --no-describe --drive 0x80 || exit 1\n"
 
 func agentScript(a Answer, t Ticket) (string, error) {
 	cpu := a.Arch.CPU()

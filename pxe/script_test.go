@@ -32,8 +32,8 @@ echo berth: the agent could not be started, going on to the local disk
 sleep 5
 exit 1
 `},
-		{"local, UEFI", Answer{Arch: ArchEFIX64, Reason: "known"}, "#!ipxe\necho berth: known\nexit\n"},
-		{"local, BIOS", Answer{Arch: ArchBIOS, Reason: "known"}, "#!ipxe\necho berth: known\nsanboot --no-describe --drive 0x80 || exit\n"},
+		{"local, UEFI", Answer{Arch: ArchEFIX64, Reason: "known"}, "#!ipxe\necho berth: known\nexit 1\n"},
+		{"local, BIOS", Answer{Arch: ArchBIOS, Reason: "known"}, "#!ipxe\necho berth: known\nsanboot --no-describe --drive 0x80 || exit 1\n"},
 	} {
 		got, err := Script(tc.a, goodTicket())
 		if err != nil || string(got) != tc.want {

@@ -200,6 +200,9 @@ func key(name string) string {
 }
 
 func (h *handler) notOpened(e pxe.Event, err error) error {
+	if key(e.File) == "autoexec.ipxe" {
+		return errNotFound // iPXE of 2023 and later looks for it first of all; it need not be there
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		h.note(e, pxe.EventRefused, fmt.Sprintf("%v asked by TFTP for %q, which is not a file of ours", e.Client, e.File))
 		return errNotFound
