@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,11 +20,6 @@ var plainModules = []string{"af_packet", "sd_mod", "nvme", "ipmi_si", "ipmi_devi
 
 // busDirs are where devices announce what they are.
 const busDirs = "sys/bus/*/devices/*/modalias"
-
-// Device is a device without a driver yet, as far as its alias tells.
-type Device struct {
-	Bus, Alias string
-}
 
 // Devices lists the aliases of all devices, each once.
 func Devices(root string) []string {
@@ -53,42 +49,69 @@ var useless = map[string]bool{
 	"i915": true, "ast": true, "mgag200": true, "joydev": true, "psmouse": true, "iTCO_wdt": true, "i2c_i801": true,
 }
 
-// plug loads the drivers of the devices that want picks. It is done when a pass finds nothing new: a driver may bring devices of
-// its own (virtio_pci a bus, an HBA disks).
+// plug loads the drivers of the devices that want picks, those of different devices side by side. It is done when a pass finds no
+// device it does not know: a driver may bring devices of its own (virtio_pci a bus, an HBA disks).
 func (m *Modules) plug(root string, want func(alias string) bool, done map[string]bool) []error {
+	var mu sync.Mutex
 	var faults []error
-	for pass := 0; pass < 8; pass++ {
-		loaded := 0
+	for range passes {
+		var loading sync.WaitGroup
+		room := make(chan struct{}, lanes)
+		news := false
 		for _, alias := range Devices(root) {
 			if done[alias] || !want(alias) {
 				continue
 			}
-			done[alias] = true
-			n, errs := m.drive(alias)
-			loaded += n
-			faults = append(faults, errs...)
+			done[alias], news = true, true
+			room <- struct{}{}
+			loading.Go(func() {
+				defer func() { <-room }()
+				errs := m.drive(alias)
+				mu.Lock()
+				defer mu.Unlock()
+				faults = append(faults, errs...)
+			})
 		}
-		if loaded == 0 {
+		loading.Wait()
+		if !news {
 			break
 		}
 	}
 	return faults
 }
 
+const (
+	passes = 8 // no device is that far behind others
+	lanes  = 4 // drivers wait for hardware more than they work
+)
+
 // drive loads every driver for one device, as udev does: the kernel decides which of them binds.
-func (m *Modules) drive(alias string) (int, []error) {
+func (m *Modules) drive(alias string) []error {
 	var faults []error
-	loaded := 0
 	for _, module := range m.Catalog.Match(alias) {
 		if useless[module] {
 			continue
 		}
-		n, err := m.Load(module)
-		loaded += n
-		// ENODEV: the driver looked and its device is not there. ENOENT: the image was built without it.
-		if err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, fs.ErrNotExist) {
+		if err := m.Load(module); !harmless(err) {
 			faults = append(faults, err)
 		}
 	}
-	return loaded, faults
+	return faults
+}
+
+// loadPlain loads modules by name.
+func (m *Modules) loadPlain(names []string) []error {
+	var faults []error
+	for _, name := range names {
+		if err := m.Load(name); !harmless(err) {
+			faults = append(faults, err)
+		}
+	}
+	return faults
+}
+
+// harmless knows the ends of an attempt that mean no fault: the driver looked and its device is not there, or the image was built
+// without the driver.
+func harmless(err error) bool {
+	return err == nil || errors.Is(err, unix.ENODEV) || errors.Is(err, fs.ErrNotExist)
 }

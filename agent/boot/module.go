@@ -146,14 +146,15 @@ func inSet(set string, b byte) bool {
 	return false
 }
 
-// Modules loads modules of the running kernel, each once.
+// Modules loads modules of the running kernel, each once. It may be used by several goroutines: a driver that waits for its device
+// holds up only those that need it.
 type Modules struct {
 	Catalog *Catalog
 	// Dir is where the files of modules.dep are, /lib/modules/<release>.
 	Dir string
 
 	mu    sync.Mutex
-	tried map[string]error
+	files map[string]func() error // by file; the function loads it at its first call
 }
 
 // OpenModules reads the catalog of the running kernel below root.
@@ -175,30 +176,28 @@ func OpenModules(root string) (*Modules, error) {
 	return &Modules{Catalog: ParseCatalog(dep, aliases, builtin), Dir: dir}, nil
 }
 
-// Load loads a module and what it needs. A module that is built in or not in the image is no error: a kernel without a driver is
-// seen by the device that is missing. It says how many files it loaded.
-func (m *Modules) Load(name string) (int, error) {
+// Load loads a module and what it needs. A module that is built in or not in the catalog is no error: a kernel without a driver is
+// seen by the device that is missing.
+func (m *Modules) Load(name string) error {
+	for _, file := range m.Catalog.Order(name) {
+		// A dependency that refuses may not be needed (crc32c_intel on a processor without it): the module itself tells.
+		if err := m.once(file)(); err != nil && moduleName(file) == normal(name) {
+			return fmt.Errorf("load %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (m *Modules) once(file string) func() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.tried == nil {
-		m.tried = map[string]error{}
+	if m.files == nil {
+		m.files = map[string]func() error{}
 	}
-	loaded := 0
-	for _, file := range m.Catalog.Order(name) {
-		err, tried := m.tried[file]
-		if !tried {
-			err = insertModule(filepath.Join(m.Dir, file))
-			m.tried[file] = err
-			if err == nil {
-				loaded++
-			}
-		}
-		if err != nil && moduleName(file) == normal(name) {
-			return loaded, fmt.Errorf("load %s: %w", name, err)
-		}
-		// A dependency that refused may not have been needed (crc32c_intel on a processor without it): the module itself tells.
+	if m.files[file] == nil {
+		m.files[file] = sync.OnceValue(func() error { return insertModule(filepath.Join(m.Dir, file)) })
 	}
-	return loaded, nil
+	return m.files[file]
 }
 
 // insertModule hands a module to the kernel, which unpacks those that depmod's distribution compressed if it was built to.

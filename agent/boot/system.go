@@ -3,10 +3,10 @@ package boot
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,11 +80,7 @@ func (s *System) Found() <-chan struct{} { return s.found }
 // seed loads the sources of randomness, then waits for it: in a goroutine, because the kernel only gathers it from the clock's
 // jitter while somebody waits, and says so, because nothing else would.
 func (s *System) seed(ctx context.Context) error {
-	for _, name := range seedModules {
-		if _, err := s.modules.Load(name); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, os.ErrNotExist) {
-			s.Console.Say("%v", err)
-		}
-	}
+	s.complain(s.modules.loadPlain(seedModules))
 	drawn := make(chan struct{})
 	go func() { rand.Read(make([]byte, 16)); close(drawn) }() // documented never to fail
 	limit := time.After(seedLimit)
@@ -107,18 +103,16 @@ func (s *System) seed(ctx context.Context) error {
 // findRest loads what is not needed for the first word to the server.
 func (s *System) findRest(done map[string]bool) {
 	defer close(s.found)
-	for _, name := range plainModules {
-		if _, err := s.modules.Load(name); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, os.ErrNotExist) {
-			s.complain([]error{err})
-		}
-	}
+	var plain sync.WaitGroup
+	plain.Go(func() { s.complain(s.modules.loadPlain(plainModules)) })
 	s.complain(s.modules.plug("/", func(string) bool { return true }, done))
+	plain.Wait()
 	mountEFI()
 	s.settle(done)
 }
 
 const (
-	settleQuiet = 300 * time.Millisecond
+	settleQuiet = 200 * time.Millisecond
 	settleLimit = 20 * time.Second
 )
 

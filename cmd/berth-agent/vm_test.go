@@ -14,6 +14,7 @@ import (
 
 	"berth/agent/agenttest"
 	"berth/api"
+	"berth/inventory"
 )
 
 // bootFiles finds the kernel and initramfs that the build made, or skips aloud; in CI it never skips.
@@ -116,6 +117,7 @@ func TestInitReportsAndReboots(t *testing.T) {
 	if len(facts.NICs) != 1 || !facts.NICs[0].BootedFrom || facts.NICs[0].Driver != "virtio_net" {
 		t.Errorf("ports %+v", facts.NICs)
 	}
+	checkDisks(t, facts.Disks)
 	for _, id := range []string{"a-1", "a-2"} {
 		if result := server.Result(t, id, time.Minute); result.Error != "" {
 			t.Errorf("%s: %+v", id, result)
@@ -135,5 +137,27 @@ func TestInitReportsAndReboots(t *testing.T) {
 	}
 	if !strings.Contains(strings.Join(timeline, "\n"), "registered: this is rack1-u7") {
 		t.Errorf("the timeline is %q", timeline)
+	}
+}
+
+// checkDisks holds what the agent found against what startVM plugged in.
+func checkDisks(t *testing.T, disks []inventory.DiskFacts) {
+	t.Helper()
+	got := map[string]inventory.DiskFacts{}
+	for _, d := range disks {
+		got[d.Serial] = d
+	}
+	for serial, want := range map[string]struct{ transport, wwn string }{
+		"NVME-0001": {"nvme", ""}, "SATA-0001": {"sata", "naa.5000c50015ea71aa"}, "SCSI-0001": {"scsi", "naa.5000c50015ea71ab"},
+	} {
+		d := got[serial]
+		if d.Transport != want.transport || want.wwn != "" && d.WWN != want.wwn || d.SizeBytes != 64<<20 || !d.ContentRead {
+			t.Errorf("disk %s is %+v", serial, d)
+		}
+	}
+	for _, serial := range []string{"NVME-0001", "SATA-0001"} { // QEMU's SCSI disks keep no health
+		if s := got[serial].SMART; s == nil || s.Passed == nil || !*s.Passed {
+			t.Errorf("health of %s: %+v", serial, s)
+		}
 	}
 }
