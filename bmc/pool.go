@@ -235,12 +235,18 @@ func (p *Pool) converse(ctx context.Context, h *holder, t Target, f func(Driver)
 	}
 	if errors.Is(err, ErrAuth) {
 		h.mu.Lock()
+		if len(h.refused) >= maxRefused {
+			clear(h.refused) // somebody is guessing; the BMC counts that by itself
+		}
 		h.refused[t.credentials()] = &LockedError{Since: p.now(), Cause: err}
 		h.mu.Unlock()
 		p.log(slog.LevelWarn, "BMC login refused; not tried again until the credentials change", t, err)
 	}
 	return err
 }
+
+// maxRefused bounds what is remembered of one BMC's refused credentials.
+const maxRefused = 64
 
 func wrapTarget(t Target, err error) error {
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,6 +102,32 @@ func TestContract(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestOverIPv6(t *testing.T) {
+	c, err := net.ListenPacket("udp", "[::1]:0")
+	if err != nil {
+		t.Skipf("SKIPPED: no IPv6 loopback: %v", err)
+	}
+	c.Close()
+	host := vbmc.NewBare(hardware.Server{Name: "n1"})
+	b, err := vbmc.New(vbmc.Config{Protocol: vbmc.IPMI, Addr: netip.IPv6Loopback()}, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	ctx := context.Background()
+	for _, path := range []string{"", tool(t)} {
+		d, err := ipmi.Opener(path)(ctx, targetOf(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commands := brisk()
+		if _, err := commands.Power(ctx, d, bmc.ActionCycle); err != nil {
+			t.Errorf("with ipmitool %q: %v", path, err)
+		}
+		_ = d.Close(ctx)
 	}
 }
 

@@ -143,6 +143,9 @@ func overrides(boot node, want bmc.Boot, q quirk) ([]map[string]any, error) {
 // allowed picks the first word that the BMC lists for a property; without a list it takes the first.
 func allowed(boot node, property string, words []string) (string, error) {
 	list := boot.words(property + "@Redfish.AllowableValues")
+	if len(list) == 0 && property == "BootSourceOverrideTarget" {
+		list = boot.words("BootSourceOverrideSupported") // before Redfish 1.0 had settled: iLO 4
+	}
 	if len(list) == 0 {
 		return words[0], nil
 	}
@@ -162,7 +165,7 @@ func (d *driver) patchBoot(n node, tag string, body map[string]any, q quirk) err
 		return d.patchSettings(settings, body)
 	}
 	err := d.patch(d.system.path, tag, body)
-	if settings != "" && (errors.Is(err, bmc.ErrUnsupported) || errors.Is(err, errNotFound)) {
+	if settings != "" && (errors.Is(err, bmc.ErrUnsupported)) {
 		return d.patchSettings(settings, body)
 	}
 	return err
@@ -201,7 +204,7 @@ func (d *driver) patch(path, tag string, body map[string]any) error {
 		}
 	}
 	if err != nil {
-		return d.explain("write "+path, err)
+		return missing(d.explain("write "+path, err))
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package redfish
 import (
 	"context"
 	"crypto/tls"
+	"maps"
+	"slices"
 
 	"berth/bmc"
 )
@@ -33,9 +35,8 @@ func Detect(ctx context.Context, address string) (Service, error) {
 	}
 	if s.Vendor == "" {
 		// Before Redfish 1.5 the vendor shows only as the name of its own part of the root.
-		for name := range d.root.obj("Oem") {
-			s.Vendor = name
-			break
+		if names := slices.Sorted(maps.Keys(d.root.obj("Oem"))); len(names) > 0 {
+			s.Vendor = clip(names[0], 64)
 		}
 	}
 	if state := d.wire.peer(); state != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +105,25 @@ func TestContract(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestOverIPv6(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("SKIPPED: no IPv6 loopback: %v", err)
+	}
+	l.Close()
+	b, _ := virtual(t, vbmc.Config{Addr: netip.IPv6Loopback()})
+	ctx := context.Background()
+	d, err := redfish.Open(ctx, targetOf(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(ctx)
+	commands := brisk()
+	if _, err := commands.Power(ctx, d, bmc.ActionCycle); err != nil {
+		t.Fatal(err)
 	}
 }
 

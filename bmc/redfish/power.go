@@ -154,7 +154,7 @@ func (d *driver) explainWrite(what string, w write, err error) error {
 		return fmt.Errorf("%s: %w", what, bmc.ErrDenied)
 	case w.status == http.StatusServiceUnavailable || w.status == http.StatusTooManyRequests:
 		return fmt.Errorf("%s: %w", what, bmc.ErrBusy)
-	case w.status == http.StatusMethodNotAllowed || w.status == http.StatusNotImplemented:
+	case w.status == http.StatusNotFound || w.status == http.StatusMethodNotAllowed || w.status == http.StatusNotImplemented:
 		return fmt.Errorf("%s: %w", what, bmc.ErrUnsupported)
 	case w.status >= 500:
 		return fmt.Errorf("%s: %w (%d)", what, bmc.ErrInternal, w.status)
@@ -184,7 +184,7 @@ func (d *driver) post(path, what string, body any) error {
 		return err
 	}
 	if _, err := d.api.Post(path, body); err != nil {
-		return d.explain(what, err)
+		return missing(d.explain(what, err))
 	}
 	return nil
 }

@@ -19,8 +19,23 @@ const (
 	maxPages   = 32   // of one collection, by Members@odata.nextLink
 )
 
-// errNotFound is a link that leads nowhere. In a tree it is common, and only a gap.
-var errNotFound = errors.New("no such resource")
+// notFound is a link that leads nowhere. In a tree it is common, and only a gap; a BMC that is starting answers so about
+// everything, so it is worth a retry, as bmc.ErrMalformed is.
+type notFound struct{}
+
+func (notFound) Error() string { return "no such resource" }
+
+func (notFound) Is(target error) bool { return target == bmc.ErrMalformed }
+
+var errNotFound error = notFound{}
+
+// missing is what errNotFound means for a write: the BMC has no such command.
+func missing(err error) error {
+	if errors.Is(err, errNotFound) {
+		return fmt.Errorf("%w: %v", bmc.ErrUnsupported, err)
+	}
+	return err
+}
 
 // get reads one resource.
 func (d *driver) get(path string) (node, error) {

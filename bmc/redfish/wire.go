@@ -176,7 +176,11 @@ func (w *wire) login(token, username string, password bmc.Secret) {
 // RoundTrip sends one request and reads the answer whole.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	// gofish glues a link behind the endpoint as it stands: "@evil.example/x" would make the BMC a user name.
-	if req.URL.Scheme != "https" || req.URL.Host != w.host || req.URL.User != nil {
+	host := req.URL.Host
+	if req.URL.Port() == "" { // a redirect may leave the standard port out
+		host = net.JoinHostPort(req.URL.Hostname(), "443")
+	}
+	if req.URL.Scheme != "https" || host != w.host || req.URL.User != nil {
 		return nil, fmt.Errorf("%w: a link leaves the BMC for %q", bmc.ErrMalformed, req.URL.Host)
 	}
 	call, err := w.admit()
