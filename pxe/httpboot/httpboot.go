@@ -271,6 +271,10 @@ func (x *exchange) fail(code int, text string) {
 }
 
 func (x *exchange) notFound() {
+	if strings.HasSuffix(x.file, "/autoexec.ipxe") {
+		x.fail(http.StatusNotFound, "not found") // iPXE of 2023 and later looks for it first of all; it need not be there
+		return
+	}
 	c := x.client()
 	x.note(pxe.Event{Kind: pxe.EventRefused, Client: c, Size: -1, Text: fmt.Sprintf("%v asked by HTTP for %s, which is not a file of ours", c, x.file)})
 	x.fail(http.StatusNotFound, "not found")
