@@ -191,7 +191,7 @@ func TestSeveralSystemsAskForAChoice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Both are called "System", so bmclib, which tells systems apart by name, is not asked.
+		// Both are called "System", which is all that bmclib by itself would tell them apart by.
 		commands := brisk()
 		if _, err := commands.Power(ctx, d, bmc.ActionCycle); err != nil {
 			t.Fatalf("%s: %v", id, err)

@@ -2,6 +2,7 @@ package redfish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -69,7 +70,7 @@ func (d *driver) SetPower(ctx context.Context, action bmc.PowerAction) error {
 	if err != nil {
 		return err
 	}
-	if o.bmclib != "" && kind == o.types[0] && (d.system.single || d.system.unique) {
+	if o.bmclib != "" && kind == o.types[0] {
 		if done, err := d.byLibrary(ctx, o.bmclib); done {
 			return d.expired(err)
 		}
@@ -116,13 +117,20 @@ func (d *driver) resetType(n node, o order) (string, error) {
 	return "", fmt.Errorf("reset of type %s: %w; it can %s", o.types[0], bmc.ErrUnsupported, strings.Join(allowed, ", "))
 }
 
-// byLibrary has bmclib send an action. It reports false when bmclib gave up before it sent anything (it reads all systems
+// byLibrary has bmclib send an action. It reports false when bmclib gave up before it sent anything (it reads the system
 // with strict types first), so that the command can still be sent once.
+//
+// bmclib is shown a collection with the chosen system alone. It could find one among several by its name only, and names
+// repeat; and gofish, below it, follows pages that lead in a circle for ever, and writes to a map from two goroutines when a
+// page and a member fail together (v0.20.0), which ends the process.
 //
 // What counts is what went over the wire, not what bmclib returns: its "soft" returns failure after success (v2.3.5).
 func (d *driver) byLibrary(ctx context.Context, word string) (done bool, err error) {
-	// gofish follows a collection's next page for ever where the pages lead in a circle (v0.20.0).
-	defer d.wire.ration(maxLibrary)()
+	only, err := json.Marshal(map[string]any{"Members@odata.count": 1, "Members": []map[string]string{{"@odata.id": d.system.path}}})
+	if err != nil {
+		return false, err
+	}
+	defer d.wire.guide(maxLibrary, map[string][]byte{strings.TrimRight(d.root.link("Systems"), "/"): only})()
 	library, err := d.bmclib(ctx)
 	if err == nil {
 		_, err = library.SetPowerState(ctx, word)
@@ -189,8 +197,9 @@ func (d *driver) post(path, what string, body any) error {
 	return nil
 }
 
-// maxLibrary is the requests bmclib may make for one command: the root, the systems, each system, twice, and the command.
-const maxLibrary = 100
+// maxLibrary is the requests bmclib may make for one command. It makes five: the root, the systems, the system, and for a
+// restart the last two again.
+const maxLibrary = 20
 
 // bmclib opens bmclib on the same wire, with its gofish provider alone. By itself it would try seven drivers at once, with
 // a login each. It is told to use basic authentication with placeholders; the wire puts our session in their place.
@@ -206,9 +215,6 @@ func (d *driver) bmclib(ctx context.Context) (*bmclib.Client, error) {
 		bmclibfish.WithHttpClient(d.wire.client()),
 		bmclibfish.WithPort(fmt.Sprint(port)),
 		bmclibfish.WithUseBasicAuth(true),
-	}
-	if !d.system.single {
-		options = append(options, bmclibfish.WithSystemName(d.system.Name))
 	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"

@@ -203,9 +203,7 @@ func (d *driver) expired(err error) error {
 // system is one computer and where it stands in the tree.
 type system struct {
 	bmc.System
-	path   string
-	unique bool // its Name is no other system's, so bmclib can find it by that
-	single bool
+	path string
 }
 
 // pick chooses the system this conversation is about, once.
@@ -254,16 +252,13 @@ func (d *driver) systems() ([]*system, error) {
 		return nil, fmt.Errorf("list the systems: %w", err)
 	}
 	var all []*system
-	names := map[string]int{}
 	for _, path := range paths {
 		n, err := d.get(path)
 		if err != nil {
 			return nil, fmt.Errorf("list the systems: %w", err)
 		}
-		name, _ := n["Name"].(string)
-		names[name]++
 		all = append(all, &system{path: path, System: bmc.System{
-			ID: n.str("Id"), Name: name, Manufacturer: n.str("Manufacturer"), Model: n.str("Model"),
+			ID: n.str("Id"), Name: n.str("Name"), Manufacturer: n.str("Manufacturer"), Model: n.str("Model"),
 			Serial: n.str("SerialNumber"), UUID: strings.ToLower(n.str("UUID")),
 		}})
 	}
@@ -272,8 +267,6 @@ func (d *driver) systems() ([]*system, error) {
 			trimmed := strings.TrimRight(s.path, "/")
 			s.ID = trimmed[strings.LastIndex(trimmed, "/")+1:]
 		}
-		s.single = len(all) == 1
-		s.unique = s.Name != "" && names[s.Name] == 1
 	}
 	return all, nil
 }

@@ -46,6 +46,7 @@ type wire struct {
 	requests int
 	limit    int
 	writes   []write
+	instead  map[string][]byte // answers that are given without asking the BMC, by path without a slash at the end
 	tls      *tls.ConnectionState
 }
 
@@ -147,16 +148,31 @@ func (w *wire) during(ctx context.Context) func() {
 	}
 }
 
-// ration allows so many requests from here on until the returned function is called, which forgets that they were made.
-func (w *wire) ration(n int) func() {
+// guide leads a library until the returned function is called: it may make so many requests, and gets the given answers
+// instead of the BMC's. The requests are forgotten afterwards.
+func (w *wire) guide(n int, instead map[string][]byte) func() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before, limit := w.requests, w.limit
-	w.limit = min(limit, w.requests+n)
+	w.limit, w.instead = min(limit, w.requests+n), instead
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.requests, w.limit = min(w.requests, before+n), limit
+		w.requests, w.limit, w.instead = min(w.requests, before+n), limit, nil
+	}
+}
+
+// given is the answer to a request that the BMC is not asked, nil for others.
+func (w *wire) given(req *http.Request) *http.Response {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	body, ok := w.instead[strings.TrimRight(req.URL.Path, "/")]
+	if !ok || req.Method != http.MethodGet {
+		return nil
+	}
+	return &http.Response{
+		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: req,
 	}
 }
 
@@ -186,6 +202,9 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	call, err := w.admit()
 	if err != nil {
 		return nil, err
+	}
+	if resp := w.given(req); resp != nil {
+		return resp, nil
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	defer cancel(nil)
