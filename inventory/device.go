@@ -193,8 +193,12 @@ func (b *BMC) Check() error {
 	}
 	settleMAC("mac", &b.MAC, bad)
 	b.Pin = strings.ToLower(b.Pin)
-	if b.Pin != "" && !hex64Form.MatchString(b.Pin) {
-		bad.add("pin", "is the SHA-256 of a public key: 64 hexadecimal digits")
+	digits := strings.TrimPrefix(b.Pin, "sha256:")
+	if b.Pin != "" && !hex64Form.MatchString(digits) {
+		bad.add("pin", "is the SHA-256 of a public key: sha256: and 64 hexadecimal digits")
+	}
+	if b.Pin != "" {
+		b.Pin = "sha256:" + digits
 	}
 	return bad.err()
 }

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -117,7 +116,7 @@ func (a *Address) CheckIn(tx Tx, before Object) error {
 	}
 	subnet, err := TxGet[Subnet](tx, string(a.Subnet))
 	if err != nil {
-		return fmt.Errorf("find the subnet of %s: %w", a.Address, err)
+		return unknownRef(err, "address", "subnet")
 	}
 	prefix, err := netip.ParsePrefix(subnet.Prefix)
 	ip, err2 := netip.ParseAddr(a.Address)

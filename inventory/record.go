@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -139,6 +140,7 @@ func (e *Invalid) Error() string {
 		}
 		parts = append(parts, name+": "+why)
 	}
+	slices.Sort(parts)
 	return fmt.Sprintf("%s cannot be accepted: %s", e.Noun, strings.Join(parts, "; "))
 }
 

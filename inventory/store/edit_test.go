@@ -394,3 +394,60 @@ func TestClosed(t *testing.T) {
 		}
 	})
 }
+
+// TestPlaces: a device fits into its rack where nothing else is; what is in the way is named.
+func TestPlaces(t *testing.T) {
+	both(t, func(t *testing.T, opt Options) {
+		s := openTest(t, opt)
+		berlin, ulm := create(t, s, &inventory.Site{Name: "Berlin"}), create(t, s, &inventory.Site{Name: "Ulm"})
+		room := create(t, s, &inventory.Location{Name: "Room", Site: berlin.UID})
+		rack := create(t, s, &inventory.Rack{Name: "R1", Site: berlin.UID, Location: room.UID, UHeight: 10})
+		dell := create(t, s, &inventory.Manufacturer{Name: "Dell"})
+		kind := create(t, s, &inventory.DeviceType{Manufacturer: dell.UID, Model: "R740", UHeight: 2, IsFullDepth: true})
+		put := func(name string, position float64) (*inventory.Device, error) {
+			d := &inventory.Device{Name: name, Rack: rack.UID, DeviceType: kind.UID, Position: &position}
+			return d, try(s, func(tx inventory.Tx) error { return tx.Create(d) })
+		}
+		low, err := put("low", 1)
+		if err != nil || low.Site != berlin.UID || low.Location != room.UID {
+			t.Fatalf("%+v, %v", low, err)
+		}
+		if _, err := put("in the way", 2); asConflict(err) == nil && asInvalid(err) == nil {
+			t.Errorf("a blank in a name, and no room: %v", err)
+		}
+		if _, err := put("way", 2); asConflict(err) == nil || asConflict(err).UID != low.UID || !strings.Contains(err.Error(), "units 1 to 2 of rack R1 is taken by low") {
+			t.Errorf("no room: %v", err)
+		}
+		if _, err := put("high", 10); asInvalid(err) == nil || asInvalid(err).Fields["position"] == "" {
+			t.Errorf("above the rack: %v", err)
+		}
+		if _, err := put("top", 9); err != nil {
+			t.Error(err)
+		}
+		for what, test := range map[string]struct {
+			obj   inventory.Object
+			field string
+		}{
+			"a device at another site than its rack":     {&inventory.Device{Name: "a", Rack: rack.UID, Site: ulm.UID}, "site"},
+			"a rack at another site than its location":   {&inventory.Rack{Name: "R2", Site: ulm.UID, Location: room.UID}, "location"},
+			"a location at another site than its parent": {&inventory.Location{Name: "Cage", Site: ulm.UID, Parent: room.UID}, "parent"},
+			"a rack that is not there":                   {&inventory.Device{Name: "a", Rack: inventory.NewUID()}, "rack"},
+			"an address in a subnet that is not there":   {&inventory.Address{Address: "10.0.0.1", Subnet: inventory.NewUID()}, "subnet"},
+		} {
+			err := try(s, func(tx inventory.Tx) error { return tx.Create(test.obj) })
+			if i := asInvalid(err); i == nil || i.Fields[test.field] == "" {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		cage := create(t, s, &inventory.Location{Name: "Cage", Site: berlin.UID, Parent: room.UID})
+		room.Parent = cage.UID
+		if err := try(s, func(tx inventory.Tx) error { return tx.Update(room) }); asInvalid(err) == nil {
+			t.Errorf("a location within itself: %v", err)
+		}
+		subnet := create(t, s, &inventory.Subnet{Name: "lan", Prefix: "10.0.0.0/24"})
+		err = try(s, func(tx inventory.Tx) error { return tx.Create(&inventory.Address{Address: "10.0.1.1", Subnet: subnet.UID}) })
+		if i := asInvalid(err); i == nil || i.Fields["address"] == "" {
+			t.Errorf("an address outside its subnet: %v", err)
+		}
+	})
+}
