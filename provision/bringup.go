@@ -18,6 +18,7 @@ import (
 func (s *Service) bringUp() []StepSpec {
 	return []StepSpec{
 		{Name: "offer-agent", Deadline: time.Minute, Attempts: 3, Do: s.offerAgent},
+		{Name: "power-down", Usually: "10 to 60 s", Deadline: 15 * time.Minute, Attempts: 3, Pause: 15 * time.Second, Do: s.powerDown},
 		{Name: "set-netboot", Usually: "5 s", Deadline: 5 * time.Minute, Attempts: 3, Pause: 10 * time.Second, Do: s.setNetboot},
 		{Name: "power-up", Usually: "10 s", Deadline: 48 * time.Hour, Attempts: 3, Pause: 15 * time.Second, Do: s.powerUp},
 		{Name: "await-agent", Usually: "2 to 5 minutes", Deadline: 30 * time.Minute, Do: s.awaitAgent},
@@ -45,6 +46,33 @@ func (s *Service) device(ctx context.Context, r *Run) (*inventory.Device, error)
 func (s *Service) present(r *Run) (key string, ok bool) {
 	key = s.alive.agent(r.Operation.Device, s.Now())
 	return key, key != ""
+}
+
+// shutdownTime is how long an operating system is given to stop before its power is cut. Disks that are kept are worth the wait.
+const shutdownTime = 90 * time.Second
+
+// powerDown stops the machine: some BMCs forget a one-time boot device when the power goes off, so it must be off before one is set.
+func (s *Service) powerDown(ctx context.Context, r *Run) error {
+	if _, ok := s.present(r); ok {
+		return &Skip{Why: "the agent is already running on the machine"}
+	}
+	b, err := s.bmcRecord(ctx, r.Operation.Device)
+	if err != nil {
+		return err
+	}
+	if !controls(b) {
+		return &Skip{Why: "the machine has no BMC"}
+	}
+	gently := s.Commands
+	gently.ShutdownTimeout = or(gently.ShutdownTimeout, shutdownTime)
+	state, err := withBMC(ctx, s, b, func(ctx context.Context, d bmc.Driver) (bmc.PowerState, error) {
+		return gently.Power(ctx, d, bmc.ActionShutdown)
+	})
+	if err == nil && state == bmc.PowerOff {
+		r.Finish(func(tx inventory.Tx) error { return setPower(tx, r.Operation.Device, state) })
+		return nil
+	}
+	return s.commandPower(ctx, r, b, bmc.ActionOff)
 }
 
 // setNetboot tells the BMC to boot from the network once.
@@ -340,14 +368,44 @@ func (s *Service) bmcRecord(ctx context.Context, device inventory.UID) (*invento
 	return list[0], nil
 }
 
-// withBMC holds the BMC's turn while f works with an open driver.
+// withBMC holds the BMC's turn while f works with an open driver. At the first contact with a Redfish service its key is pinned.
 func withBMC[T any](ctx context.Context, s *Service, b *inventory.BMC, f func(context.Context, bmc.Driver) (T, error)) (T, error) {
-	var none T
+	out, err := converse(ctx, s, b, f)
+	var seen *bmc.CertificateError
+	if b.Pin != "" || !errors.Is(err, bmc.ErrUntrusted) || !errors.As(err, &seen) {
+		return out, err
+	}
+	if err := s.pin(ctx, b, seen.Got); err != nil {
+		return out, err
+	}
+	return converse(ctx, s, b, f)
+}
+
+func converse[T any](ctx context.Context, s *Service, b *inventory.BMC, f func(context.Context, bmc.Driver) (T, error)) (T, error) {
 	t, err := s.target(b)
 	if err != nil {
+		var none T
 		return none, err
 	}
 	return bmc.Do(ctx, s.BMC, t, f)
+}
+
+// pin keeps the key that a BMC showed first. Later another one is a problem for a person.
+func (s *Service) pin(ctx context.Context, b *inventory.BMC, key string) error {
+	return s.Ledger.Edit(ctx, inventory.NewRequest(inventory.Berth, "first contact with the BMC"), func(tx inventory.Tx) error {
+		now, err := inventory.TxGet[inventory.BMC](tx, string(b.UID))
+		if err != nil {
+			return err
+		}
+		if now.Pin == "" {
+			now.Pin = key
+			if err := tx.Update(now); err != nil {
+				return err
+			}
+		}
+		*b = *now
+		return nil
+	})
 }
 
 func (s *Service) target(b *inventory.BMC) (bmc.Target, error) {

@@ -31,6 +31,7 @@ type rig struct {
 	dir     string
 	images  *fakeImages
 	machine *bmctest.Machine
+	token   string // of the last boot
 }
 
 // fakeImages stands for the image store: these tests are about operations, not about bytes.
@@ -129,7 +130,7 @@ func (r *rig) boot(key string) string {
 		ticket, err = r.service.Ticket(ctx, c, situation)
 		return err == nil
 	})
-	tokens[r] = ticket.Token
+	r.token = ticket.Token
 	if _, err := r.service.Register(ctx, api.Registration{Token: ticket.Token, MACs: []string{mac}}, key, netip.MustParseAddr("192.0.2.9")); err != nil {
 		r.Fatalf("register: %v", err)
 	}
@@ -198,7 +199,10 @@ func (r *rig) enrolled() *inventory.Device {
 	if err := r.service.Report(ctx, "key-1", facts()); err != nil {
 		r.Fatalf("report: %v", err)
 	}
-	r.eventually("the enrolment ends", func() bool { d := r.device(); return d.ProvisionState == inventory.StateDiscovered && d.Operation == "" })
+	r.eventually("the enrolment ends", func() bool {
+		d := r.device()
+		return d.ProvisionState == inventory.StateDiscovered && d.Operation == ""
+	})
 	d, err := r.service.Accept(ctx, admin(), r.device().Name, api.AcceptRequest{Name: "node-1"})
 	if err != nil {
 		r.Fatalf("accept: %v", err)
@@ -303,8 +307,7 @@ func TestASecondRegistrationStopsTheOperation(t *testing.T) {
 	}
 	a := r.next("key-1", api.VerbWrite)
 	// Somebody read the boot script from the wire.
-	token := r.lastToken()
-	if _, err := r.service.Register(ctx, api.Registration{Token: token}, "thief", netip.MustParseAddr("192.0.2.66")); !errors.Is(err, provision.ErrToken) {
+	if _, err := r.service.Register(ctx, api.Registration{Token: r.token}, "thief", netip.MustParseAddr("192.0.2.66")); !errors.Is(err, provision.ErrToken) {
 		t.Fatalf("the thief was answered: %v", err)
 	}
 	r.eventually("the operation is stopped", func() bool { return r.operation(op.UID).State == inventory.OpCancelled })
@@ -315,11 +318,6 @@ func TestASecondRegistrationStopsTheOperation(t *testing.T) {
 		t.Errorf("the thief gets work: %v", err)
 	}
 }
-
-// tokens remembers what boot handed out, by rig.
-var tokens = map[*rig]string{}
-
-func (r *rig) lastToken() string { return tokens[r] }
 
 func TestCancelEndsTheRightToWriteAtOnce(t *testing.T) {
 	r := newRig(t)

@@ -121,9 +121,6 @@ func (s *Service) poll(ctx context.Context, r *Run) error {
 	if err != nil {
 		return err
 	}
-	if err := s.firstContact(ctx, b); err != nil {
-		return s.polledBadly(ctx, b, err)
-	}
 	old, err := s.observation(ctx, b.Device, inventory.SourceBMC)
 	if err != nil && !errors.Is(err, inventory.ErrNotFound) {
 		return err
@@ -153,27 +150,6 @@ func (s *Service) poll(ctx context.Context, r *Run) error {
 		return s.polledBadly(ctx, b, err)
 	}
 	return s.polledWell(ctx, b, result)
-}
-
-// firstContact pins the certificate of a BMC that has none pinned yet. Later another certificate is a problem for a person.
-func (s *Service) firstContact(ctx context.Context, b *inventory.BMC) error {
-	if b.Kind != bmc.KindRedfish || b.Pin != "" {
-		return nil
-	}
-	_, err := withBMC(ctx, s, b, func(context.Context, bmc.Driver) (struct{}, error) { return struct{}{}, nil })
-	var seen *bmc.CertificateError
-	if !errors.As(err, &seen) || !errors.Is(err, bmc.ErrUntrusted) {
-		return err
-	}
-	return s.Ledger.Edit(ctx, inventory.NewRequest(inventory.Berth, "first contact with the BMC"), func(tx inventory.Tx) error {
-		now, err := inventory.TxGet[inventory.BMC](tx, string(b.UID))
-		if err != nil {
-			return err
-		}
-		now.Pin = seen.Got
-		*b = *now
-		return tx.Update(now)
-	})
 }
 
 // polledBadly keeps the problem, once.

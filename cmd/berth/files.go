@@ -29,13 +29,12 @@ func loaderPaths(dir string) map[string]string {
 
 func loaders(dir string) httpboot.Paths { return httpboot.Paths(loaderPaths(dir)) }
 
-// agents is the table of the agent's kernel and initramfs by architecture.
+// agents is the table of the agent's kernel and initramfs by architecture: the names that scripts use, and the files of the build.
 func agents(dir string) httpboot.Paths {
 	out := httpboot.Paths{}
 	for _, cpu := range []string{"amd64", "arm64"} {
-		for _, name := range []string{"vmlinuz", "initramfs"} {
-			out[cpu+"/"+name] = filepath.Join(dir, cpu, name)
-		}
+		out[cpu+"/"+pxe.AgentKernel] = filepath.Join(dir, cpu, "vmlinuz")
+		out[cpu+"/"+pxe.AgentInitrd] = filepath.Join(dir, cpu, "initramfs")
 	}
 	return out
 }

@@ -42,6 +42,10 @@ func bmcDrivers() map[string]bmc.Opener {
 	}
 }
 
+// retryAuth is when a BMC that refused a password is asked once more: one that is starting refuses the right one too, and one try in half
+// an hour locks no account.
+const retryAuth = 30 * time.Minute
+
 // serveOptions are the settings of `berth serve`; docs/berth.yaml explains each.
 type serveOptions struct {
 	config     string
@@ -245,7 +249,7 @@ func (s *server) build(ctx context.Context) error {
 	}
 	agentURL := s.agentAddress()
 	s.work = provision.New(provision.Config{
-		Ledger: s.store, BMC: &bmc.Pool{Openers: bmcDrivers(), Log: s.log}, Images: images,
+		Ledger: s.store, BMC: &bmc.Pool{Openers: bmcDrivers(), RetryAuth: retryAuth, Log: s.log}, Images: images,
 		AgentURL: agentURL, Pin: s.cert.Pin, Certificate: s.cert.PEM, Console: s.console, BootURL: s.bootAddress(),
 		Holder: s.holder(), Logger: s.log,
 	})
