@@ -61,6 +61,9 @@ func diskFacts(s Source, d Disk, p *problems) inventory.DiskFacts {
 		Firmware: or(word(s, dir+"firmware_rev"), word(s, dir+"rev")),
 		SMART:    health(s, d, p),
 	}
+	if virtual(d.Observed) {
+		f.Rotational = nil // the kernel has to answer something; whoever provides the disk knows
+	}
 	if vendor := word(s, dir+"vendor"); vendor != "ATA" && d.Transport != storage.TransportVirtio {
 		f.Manufacturer = vendor // of a SATA disk the kernel only says that it speaks ATA; of a virtio disk, a number
 	}
@@ -71,11 +74,16 @@ func diskFacts(s Source, d Disk, p *problems) inventory.DiskFacts {
 	return f
 }
 
+// virtual says that there is no disk behind the disk, or none that can be known from here.
+func virtual(d storage.Observed) bool {
+	return d.Transport == storage.TransportVirtio || d.Transport == storage.TransportLoop
+}
+
 func diskType(d storage.Observed) string {
 	switch {
 	case d.Transport == storage.TransportNVMe:
 		return "NVME"
-	case d.Rotational == nil:
+	case d.Rotational == nil, virtual(d):
 		return ""
 	case *d.Rotational:
 		return "HD"
