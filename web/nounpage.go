@@ -180,16 +180,27 @@ func (s *Server) one(r *http.Request, who caller, n *inventory.Noun) (oneView, e
 	if d, ok := obj.(*inventory.Device); ok && d.ProvisionState != inventory.StateNone {
 		o.CanDelete = false
 	}
-	for _, f := range n.Fields {
-		if !f.Hidden {
-			o.Fields = append(o.Fields, f)
-		}
-	}
+	o.Fields = shownFields(n)
 	if !n.Journal {
 		o.Changes, err = inventory.List[inventory.Change](r.Context(), s.Record, inventory.Query{
 			Filters: []inventory.Filter{inventory.Is("object", obj.Head().UID)}, Sort: "-created_at", Limit: 20})
 	}
 	return o, err
+}
+
+// shownFields are a noun's own, and then those that every object has.
+func shownFields(n *inventory.Noun) []inventory.Field {
+	var own, meta []inventory.Field
+	for _, f := range n.Fields {
+		switch {
+		case f.Hidden:
+		case isMeta(f):
+			meta = append(meta, f)
+		default:
+			own = append(own, f)
+		}
+	}
+	return append(own, meta...)
 }
 
 // formView is the form for any object.

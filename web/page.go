@@ -117,6 +117,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, who caller, name
 	status := http.StatusOK
 	if v.Problem != nil {
 		status = v.Problem.Status
+		retryAfter(w, *v.Problem)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(out.Bytes()) // the browser has gone: nobody is left to tell

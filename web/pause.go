@@ -74,9 +74,10 @@ func (p *pauses) passed(account, address string) {
 	delete(p.seen, account+"\x00"+address)
 }
 
-// forget drops what is old, and everything when there is too much: memory is bounded, and a flood of names does not lock anybody out.
+// forget makes room when there is too much: it drops what is old, and everything if that is not enough. Memory is bounded, a flood of
+// names locks nobody out, and most failures cost no look at the others.
 func (p *pauses) forget(now time.Time) {
-	if len(p.seen) < pausesRemembers/2 {
+	if len(p.seen) < pausesRemembers {
 		return
 	}
 	for key, f := range p.seen {
@@ -84,7 +85,7 @@ func (p *pauses) forget(now time.Time) {
 			delete(p.seen, key)
 		}
 	}
-	if len(p.seen) >= pausesRemembers {
+	if len(p.seen) > pausesRemembers/2 {
 		clear(p.seen)
 	}
 }

@@ -100,9 +100,7 @@ func (s *Server) fail(w *recorder, r *http.Request, rt route, who caller, err er
 	}
 	p := *known
 	p.Title, p.Request = http.StatusText(p.Status), string(requestOf(r.Context()))
-	if p.RetryAfterSeconds > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfterSeconds))
-	}
+	retryAfter(w, p)
 	switch rt.surface {
 	case surfacePage:
 		s.failPage(w, r, who, p)
@@ -113,6 +111,12 @@ func (s *Server) fail(w *recorder, r *http.Request, rt route, who caller, err er
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
 		writeJSONAs(w, "application/problem+json", p.Status, p)
+	}
+}
+
+func retryAfter(w http.ResponseWriter, p api.Problem) {
+	if p.RetryAfterSeconds > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfterSeconds))
 	}
 }
 

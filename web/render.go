@@ -37,7 +37,7 @@ func (s *Server) funcs(p *pages) template.FuncMap {
 		"display":    func(n *inventory.Noun, obj inventory.Object) string { return n.Display(obj) },
 		"objpath":    pageOf,
 		"lower":      strings.ToLower,
-		"title":      func(v any) string { return firstUpper(strings.ReplaceAll(fmt.Sprint(v), "_", " ")) },
+		"title":      func(v any) string { return firstUpper(spaced.Replace(fmt.Sprint(v))) },
 		"under":      func(at, section string) bool { return at == section || strings.HasPrefix(at, section+"/") },
 		"dict":       dict,
 		"live":       liveURL,
@@ -46,10 +46,23 @@ func (s *Server) funcs(p *pages) template.FuncMap {
 		"sub":        func(a, b int) int { return a - b },
 		"cut":        truncate,
 		"deref":      deref,
+		"meta":       isMeta,
 		"firstupper": firstUpper,
 		"powers":     func() []option { return powers },
 		"bmckinds":   func() []option { return bmcKinds },
 	}
+}
+
+// spaced turns names of steps and fields into words.
+var spaced = strings.NewReplacer("_", " ", "-", " ")
+
+// isMeta tells the fields that every object has.
+func isMeta(f inventory.Field) bool {
+	switch f.Name {
+	case "uid", "revision", "created_at", "updated_at":
+		return true
+	}
+	return false
 }
 
 // powers are what can be asked of a machine's power.

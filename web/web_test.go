@@ -32,6 +32,7 @@ type rig struct {
 	store   *store.Store
 	service *provision.Service
 	server  *Server
+	images  *memoryImages
 	cert    Certificate
 	addr    string
 	log     *syncBuffer
@@ -113,7 +114,8 @@ var hashes = sync.OnceValue(func() map[string]string {
 	return m
 })
 
-func newRig(t testing.TB) *rig {
+// newRig starts a server; settle changes it before it serves.
+func newRig(t testing.TB, settle ...func(*Server)) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	g := &rig{TB: t, log: &syncBuffer{}}
@@ -125,11 +127,15 @@ func newRig(t testing.TB) *rig {
 	for name, a := range testAccounts {
 		g.create(&inventory.Account{Name: name, Level: a.level, PasswordHash: hashes()[name]})
 	}
+	g.images = &memoryImages{blobs: map[string]provision.Blob{}}
 	logger := slog.New(slog.NewTextHandler(g.log, nil))
-	g.service = provision.New(provision.Config{Ledger: g.store, Images: &memoryImages{blobs: map[string]provision.Blob{}}, Holder: "test", Logger: logger})
+	g.service = provision.New(provision.Config{Ledger: g.store, Images: g.images, Holder: "test", Logger: logger})
 	g.cert, err = OwnCertificate(dir, []string{"127.0.0.1", "localhost"}, time.Now())
 	g.must(err)
 	g.server = &Server{Record: g.store, Machines: g.service, Agents: g.service, Certificate: g.cert.TLS, Log: logger, Version: "test"}
+	for _, fn := range settle {
+		fn(g.server)
+	}
 	g.listen()
 	return g
 }

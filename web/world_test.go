@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"berth/inventory"
+	"berth/provision"
 )
 
 // world is a small data centre with something in every state, for pages to show.
@@ -38,6 +39,7 @@ func (g *rig) world(say texter) *world {
 	maker := &inventory.Manufacturer{Name: "Supermicro", Slug: "supermicro"}
 	w.Image = &inventory.Image{Name: "debian-12-20261101", OS: "debian", Version: "12.11", Arch: "amd64", Format: "qcow2", Digest: "sha256:6a3c7e1b0f9d4c52a8e4470b4c1d9f3be5a6170c2d8f4b9e0a1c3d5e7f90b2a4",
 		SizeBytes: 2 << 30, StoredBytes: 412 << 20, State: "ready", Verified: true, Source: "upload by ada"}
+	g.images.blobs[w.Image.Digest] = provision.Blob{Digest: w.Image.Digest, SizeBytes: w.Image.SizeBytes}
 	g.create(w.Site, w.Profile, maker, w.Image, &inventory.Image{Name: "ubuntu-24.04-noble", OS: "ubuntu", Version: "24.04", Arch: "amd64", Format: "raw", Digest: "sha256:" + fmt.Sprintf("%064x", 7), SizeBytes: 3 << 30, State: "ready"})
 	w.Rack = &inventory.Rack{Site: w.Site.UID, Name: "r12", FacilityID: "FRA-14-0312", Status: "active", UHeight: 24}
 	w.Type = &inventory.DeviceType{Manufacturer: maker.UID, Model: "SYS-1029P-WTR", Slug: "sys-1029p", UHeight: 1, IsFullDepth: true}
