@@ -241,8 +241,18 @@ func (c *Client) Changes(ctx context.Context, fn func(noun string), nouns ...str
 	})
 }
 
+// streamSilence is how long a stream may say nothing, not even that it is alive, before it is given up. The server speaks every 15 s.
+const streamSilence = 50 * time.Second
+
+// errSilent is the end of a stream whose other end is gone without a word.
+var errSilent = errors.New("the server has fallen silent")
+
 // events reads a stream of server-sent events (WHATWG HTML 9.2) until it ends.
 func (c *Client) events(ctx context.Context, path string, fn func(event string, data []byte) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(streamSilence, func() { cancel(errSilent) })
+	defer silence.Stop()
 	resp, err := c.open(ctx, http.MethodGet, path, http.Header{"Accept": {"text/event-stream"}}, "", nil)
 	if err != nil {
 		return err
@@ -252,6 +262,7 @@ func (c *Client) events(ctx context.Context, path string, fn func(event string, 
 	lines.Buffer(nil, 8<<20)
 	event, data := "", []byte(nil)
 	for lines.Scan() {
+		silence.Reset(streamSilence)
 		name, value, _ := strings.Cut(lines.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
 		switch {
@@ -267,6 +278,9 @@ func (c *Client) events(ctx context.Context, path string, fn func(event string, 
 		case name == "data":
 			data = append(append(data, '\n'), value...)
 		}
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
 	}
 	return lines.Err()
 }

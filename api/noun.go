@@ -147,22 +147,14 @@ func Get[T any](ctx context.Context, c *Client, ref string) (*T, error) {
 // Create stores a new object and returns it as stored.
 func Create[T any](ctx context.Context, c *Client, obj *T) (*T, error) {
 	noun := inventory.NounFor[T]()
-	body, err := settable(noun, any(obj).(inventory.Object))
-	if err != nil {
-		return nil, err
-	}
 	stored := new(T)
-	return stored, c.Call(ctx, http.MethodPost, nounPath(noun, ""), body, stored)
+	return stored, c.Call(ctx, http.MethodPost, nounPath(noun, ""), settable(noun, any(obj).(inventory.Object)), stored)
 }
 
 // Update stores a changed object, unless somebody else changed it since it was read (CodePrecondition).
 func Update[T any](ctx context.Context, c *Client, obj *T) (*T, error) {
 	noun, head := inventory.NounFor[T](), any(obj).(inventory.Object).Head()
-	body, err := settable(noun, any(obj).(inventory.Object))
-	if err != nil {
-		return nil, err
-	}
-	stored, err := c.UpdateFields(ctx, noun, string(head.UID), head.Revision, body)
+	stored, err := c.UpdateFields(ctx, noun, string(head.UID), head.Revision, settable(noun, any(obj).(inventory.Object)))
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +167,7 @@ func Delete[T any](ctx context.Context, c *Client, ref string, revision int64) e
 }
 
 // settable is what a program may say about an object: the fields that people set.
-func settable(n *inventory.Noun, obj inventory.Object) (map[string]any, error) {
+func settable(n *inventory.Noun, obj inventory.Object) map[string]any {
 	out := make(map[string]any)
 	for _, f := range n.Fields {
 		if f.ReadOnly || f.Hidden {
@@ -190,5 +182,5 @@ func settable(n *inventory.Noun, obj inventory.Object) (map[string]any, error) {
 		}
 		out[f.Name] = value
 	}
-	return out, nil
+	return out
 }
