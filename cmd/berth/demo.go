@@ -302,15 +302,16 @@ func (d *demo) accept(ctx context.Context, m *lab.Machine, found *inventory.Devi
 
 // follow prints the steps of an operation as they go by.
 func (d *demo) follow(ctx context.Context, machine string, op inventory.UID) error {
-	printed := map[string]inventory.StepState{}
+	printed := map[string]string{}
 	var last api.OperationStatus
 	err := d.stand.Client.Watch(ctx, op, func(s api.OperationStatus) error {
 		for _, step := range s.Steps {
-			if printed[step.Name] == step.State || step.State == inventory.StepPending {
+			line := stepLine(step)
+			if step.State == inventory.StepPending || step.State == inventory.StepRunning || printed[step.Name] == line {
 				continue
 			}
-			printed[step.Name] = step.State
-			d.out.say("%s: %s", machine, stepLine(step))
+			printed[step.Name] = line
+			d.out.say("%s: %s", machine, line)
 		}
 		last = s
 		return nil

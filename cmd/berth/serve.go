@@ -249,7 +249,7 @@ func (s *server) build(ctx context.Context) error {
 	}
 	agentURL := s.agentAddress()
 	s.work = provision.New(provision.Config{
-		Ledger: s.store, BMC: &bmc.Pool{Openers: bmcDrivers(), RetryAuth: retryAuth, Log: s.log}, Images: images,
+		Ledger: watched(s.store), BMC: &bmc.Pool{Openers: bmcDrivers(), RetryAuth: retryAuth, Log: s.log}, Images: images,
 		AgentURL: agentURL, Pin: s.cert.Pin, Certificate: s.cert.PEM, Console: s.console, BootURL: s.bootAddress(),
 		Holder: s.holder(), Logger: s.log,
 	})
