@@ -47,6 +47,7 @@ func (s *Server) funcs(p *pages) template.FuncMap {
 		"cut":        truncate,
 		"deref":      deref,
 		"meta":       isMeta,
+		"heading":    heading,
 		"firstupper": firstUpper,
 		"powers":     func() []option { return powers },
 		"bmckinds":   func() []option { return bmcKinds },
@@ -55,6 +56,9 @@ func (s *Server) funcs(p *pages) template.FuncMap {
 
 // spaced turns names of steps and fields into words.
 var spaced = strings.NewReplacer("_", " ", "-", " ")
+
+// heading is a column's title; the unit of a size is shown with each value.
+func heading(f inventory.Field) string { return strings.TrimSuffix(f.Title, " bytes") }
 
 // isMeta tells the fields that every object has.
 func isMeta(f inventory.Field) bool {
@@ -338,6 +342,9 @@ func cell(n *inventory.Noun, f inventory.Field, obj inventory.Object, names map[
 	text := fmt.Sprint(value)
 	if f.Name == n.Label() && text != "" {
 		return template.HTML(`<a href="` + html(pageOf(n, obj)) + `">` + html(text) + `</a>`)
+	}
+	if text != "" && (f.Name == "digest" || f.Name == "tree_hash" || f.Name == "pin") {
+		return template.HTML(`<span class="mono digest" title="` + html(text) + `">` + html(text) + `</span>`)
 	}
 	if f.Name == "object" || f.Name == "request" {
 		text = inventory.UID(text).Short()
