@@ -346,11 +346,11 @@ func (d *demo) coldBoot(ctx context.Context) error {
 	for _, m := range d.stand.Rack.Machines() {
 		group.Go(func() error {
 			m.PowerCut()
-			before := len(m.Boots())
+			before := len(m.Boots()) // boots are counted from one
 			if err := m.PressPowerButton(ctx); err != nil {
 				return fmt.Errorf("%s: %w", m.Name(), err)
 			}
-			if _, err := m.WaitConsole(ctx, before, m.Name()+" login:"); err != nil {
+			if _, err := m.WaitConsole(ctx, before+1, m.Name()+" login:"); err != nil {
 				return fmt.Errorf("%s did not boot from its disk: %w", m.Name(), err)
 			}
 			d.out.say("%s: booted from its own disk, without berth", m.Name())
