@@ -121,9 +121,9 @@ func TestDirect(t *testing.T) {
 // TestWriteBuffered writes as on a disk that refuses direct transfers.
 func TestWriteBuffered(t *testing.T) {
 	d := loopDisk(t, 64<<20)
-	s := store(t, rawImage(t, "gpt", 512))
+	s := inMem(rawImage(t, "gpt", 512))
 	result, err := write(t.Context(), d, source(t, s), WriteOptions{Seed: testSeed}, nothing)
-	if err != nil || result.Tree != s.Manifest().Tree {
+	if err != nil || result.Tree != s.index.Tree() {
 		t.Errorf("%+v, %v", result, err)
 	}
 }

@@ -5,6 +5,7 @@ package disk
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -72,11 +73,53 @@ func store(t testing.TB, raw []byte) *image.Stored {
 	return s
 }
 
-func source(t testing.TB, s *image.Stored) image.Source {
+func source(t testing.TB, s interface{ Source(int) image.Source }) image.Source {
 	src := s.Source(2)
 	t.Cleanup(func() { src.Close() })
 	return src
 }
+
+// inMemory is an image whose frames come from memory, for tests that are about the disk.
+type inMemory struct {
+	raw   []byte
+	index image.Index
+}
+
+func inMem(raw []byte) *inMemory {
+	m := &inMemory{raw: raw, index: image.Index{Size: int64(len(raw))}}
+	for at := 0; at < len(raw); at += image.FrameSize {
+		frame := raw[at:min(len(raw), at+image.FrameSize)]
+		e := image.Entry{Digest: sha256.Sum256(frame)}
+		if !image.IsZero(frame) {
+			e.Stored = uint32(len(frame))
+		}
+		m.index.Entries = append(m.index.Entries, e)
+	}
+	return m
+}
+
+func (m *inMemory) Index() *image.Index     { return &m.index }
+func (m *inMemory) Source(int) image.Source { return &memorySource{inMemory: m} }
+
+type memorySource struct {
+	*inMemory
+	next int
+}
+
+func (s *memorySource) Next(context.Context) (*image.Frame, error) {
+	if s.next >= len(s.index.Entries) {
+		return nil, io.EOF
+	}
+	f := &image.Frame{Number: s.next, Offset: int64(s.next) * image.FrameSize, Length: s.index.RawLen(s.next)}
+	if s.index.Entries[s.next].Stored != 0 {
+		f.Data = image.Aligned(f.Length)
+		copy(f.Data, s.raw[f.Offset:])
+	}
+	s.next++
+	return f, nil
+}
+
+func (s *memorySource) Close() error { return nil }
 
 func allow(*Device) error { return nil }
 
@@ -212,7 +255,7 @@ func TestWriteWholeDisk(t *testing.T) {
 	raw := rawImage(t, "gpt", 512)
 	file := sparse(t, "target.img", int64(len(raw)))
 	d := open(t, attach(t, file, 512))
-	result, err := Write(t.Context(), d, source(t, store(t, raw)), WriteOptions{Guard: allow})
+	result, err := Write(t.Context(), d, source(t, inMem(raw)), WriteOptions{Guard: allow})
 	if err != nil || result.TableEdited {
 		t.Fatalf("%+v, %v", result, err)
 	}
@@ -227,7 +270,7 @@ func TestWriteTwice(t *testing.T) {
 	raw := rawImage(t, "gpt", 512)
 	file := sparse(t, "target.img", 64*storage.MiB)
 	d := open(t, attach(t, file, 512))
-	s := store(t, raw)
+	s := inMem(raw)
 	var disks [2][]byte
 	for i := range disks {
 		if _, err := Write(t.Context(), d, source(t, s), WriteOptions{Guard: allow, Seed: testSeed}); err != nil {
@@ -278,7 +321,7 @@ func TestWriteRefuses(t *testing.T) {
 			if _, err := d.WriteAt(before, 0); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Write(t.Context(), d, source(t, store(t, tt.raw)), tt.o)
+			_, err := Write(t.Context(), d, source(t, inMem(tt.raw)), tt.o)
 			var we *WriteError
 			if !errors.As(err, &we) || we.Touched || tt.err != nil && !errors.Is(err, tt.err) {
 				t.Fatalf("got %v", err)
@@ -364,7 +407,7 @@ func bootable(b []byte) bool {
 // TestWriteFails makes every single operation on the disk fail once. The disk must not boot afterwards, unless nothing
 // was touched at all.
 func TestWriteFails(t *testing.T) {
-	s := store(t, rawImage(t, "gpt", 512))
+	s := inMem(rawImage(t, "gpt", 512))
 	broken := errors.New("input/output error")
 	old := oldDisk(t)
 	ops := 0
@@ -399,7 +442,7 @@ func TestWriteFails(t *testing.T) {
 
 // TestReadBackFinds alters one byte of what is read back, anywhere in the image or the seed.
 func TestReadBackFinds(t *testing.T) {
-	s := store(t, rawImage(t, "gpt", 512))
+	s := inMem(rawImage(t, "gpt", 512))
 	r := rand.New(rand.NewPCG(3, 4))
 	size := int64(60 << 20)
 	seedAt := size - 1<<20 - storage.SeedSize
@@ -441,8 +484,8 @@ func (c *cutSource) Next(ctx context.Context) (*image.Frame, error) {
 }
 
 func TestWriteSourceFails(t *testing.T) {
-	s := store(t, rawImage(t, "gpt", 512))
-	for n := range len(s.Index().Entries) {
+	s := inMem(rawImage(t, "gpt", 512))
+	for n := range len(s.index.Entries) {
 		m := oldDisk(t)
 		before := bytes.Clone(m.b)
 		_, err := write(t.Context(), m, &cutSource{source(t, s), n, image.ErrCorrupt}, WriteOptions{}, nothing)
@@ -460,17 +503,17 @@ func TestWriteSourceFails(t *testing.T) {
 }
 
 func TestWriteShortSource(t *testing.T) {
-	s := store(t, rawImage(t, "gpt", 512))
+	s := inMem(rawImage(t, "gpt", 512))
 	m := oldDisk(t)
 	_, err := write(t.Context(), m, &cutSource{source(t, s), 3, io.EOF}, WriteOptions{}, nothing)
-	if !errors.Is(err, ErrReadBack) && !errors.Is(err, image.ErrCorrupt) || bootable(m.b) {
+	if !errors.Is(err, image.ErrCorrupt) || bootable(m.b) {
 		t.Errorf("a source that ends early: %v", err)
 	}
 }
 
 // TestWriteCancelled cancels in each phase.
 func TestWriteCancelled(t *testing.T) {
-	s := store(t, rawImage(t, "gpt", 512))
+	s := inMem(rawImage(t, "gpt", 512))
 	reason := errors.New("the operation was cancelled")
 	for _, phase := range []Phase{PhaseClear, PhaseWrite, PhaseReadBack} {
 		d := loopDisk(t, 64<<20)
@@ -613,7 +656,7 @@ func TestClear(t *testing.T) {
 	d := open(t, attach(t, file, 512))
 	raw := rawImage(t, "gpt", 512)
 	copy(raw[30<<20:], "LUKS\xba\xbe\x00\x02")
-	if _, err := Write(t.Context(), d, source(t, store(t, raw)), WriteOptions{Guard: allow, Seed: testSeed}); err != nil {
+	if _, err := Write(t.Context(), d, source(t, inMem(raw)), WriteOptions{Guard: allow, Seed: testSeed}); err != nil {
 		t.Fatal(err)
 	}
 	if d.Probe(t.Context()).Empty() {
