@@ -102,6 +102,7 @@ type Query struct {
 	Limit   int    // 0 is DefaultPage; at most MaxPage
 	Cursor  string // Next of the page before
 	Count   bool   // ask for Total
+	NoNames bool   // leave Names out
 }
 
 // Page is the answer to a Query.
@@ -162,6 +163,7 @@ func (e *Conflict) Error() string { return fmt.Sprintf("%s %s: %s", e.Noun, e.UI
 func List[T any](ctx context.Context, r interface {
 	List(context.Context, *Noun, Query) (Page, error)
 }, q Query) ([]*T, error) {
+	q.NoNames = true
 	page, err := r.List(ctx, NounFor[T](), q)
 	if err != nil {
 		return nil, err
@@ -196,6 +198,7 @@ func Is[V ~string](field string, value V) Filter {
 
 // TxList is Tx.List for a noun known when the code is written.
 func TxList[T any](tx Tx, q Query) ([]*T, error) {
+	q.NoNames = true
 	page, err := tx.List(NounFor[T](), q)
 	if err != nil {
 		return nil, err

@@ -398,8 +398,6 @@ CREATE TABLE "identifiers" (
 );
 CREATE INDEX identifiers_device_kind ON "identifiers" ("device", "kind", "uid");
 CREATE INDEX identifiers_kind_value ON "identifiers" ("kind", "value", "uid");
-CREATE INDEX identifiers_value ON "identifiers" ("value", "uid");
-CREATE INDEX identifiers_created_at ON "identifiers" ("created_at", "uid");
 
 CREATE TABLE "deviations" (
     "uid"                TEXT PRIMARY KEY,
@@ -474,7 +472,6 @@ CREATE TABLE "steps" (
     "data"               TEXT
 );
 CREATE UNIQUE INDEX steps_operation_position ON "steps" ("operation", "position");
-CREATE INDEX steps_created_at ON "steps" ("created_at", "uid");
 
 CREATE TABLE "boot_attempts" (
     "uid"                TEXT PRIMARY KEY,
@@ -537,10 +534,6 @@ CREATE TABLE "changes" (
 );
 CREATE INDEX changes_object_created_at ON "changes" ("object", "created_at", "uid");
 CREATE INDEX changes_request ON "changes" ("request", "uid");
-CREATE INDEX changes_account ON "changes" ("account", "uid");
-CREATE INDEX changes_undoes ON "changes" ("undoes", "uid");
-CREATE INDEX changes_actor_created_at ON "changes" ("actor", "created_at", "uid");
-CREATE INDEX changes_noun_created_at ON "changes" ("noun", "created_at", "uid");
 CREATE INDEX changes_created_at ON "changes" ("created_at", "uid");
 
 CREATE TABLE "settings" (

@@ -94,7 +94,9 @@ func list(db *gorm.DB, n *inventory.Noun, q inventory.Query) (inventory.Page, er
 		page.Items = page.Items[:limit]
 		page.Next = order.cursor(n, page.Items[limit-1])
 	}
-	page.Names, err = names(db, n, page.Items)
+	if !q.NoNames {
+		page.Names, err = names(db, n, page.Items)
+	}
 	return page, err
 }
 

@@ -54,7 +54,7 @@ func (s *Store) openSQLite(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.write, err = s.connectSQLite(path, 1, "synchronous(FULL)"); err != nil {
+	if s.write, err = s.connectSQLite(path, 1, "synchronous(FULL)", "cache_size(-16000)"); err != nil {
 		return err
 	}
 	pool, err := s.write.DB()
@@ -75,8 +75,8 @@ func (s *Store) openSQLite(ctx, background context.Context) error {
 	return nil
 }
 
-func (s *Store) connectSQLite(path string, connections int, pragma string) (*gorm.DB, error) {
-	values := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", pragma}}
+func (s *Store) connectSQLite(path string, connections int, pragmas ...string) (*gorm.DB, error) {
+	values := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)"}, pragmas...)}
 	dsn := (&url.URL{Scheme: "file", Path: path, RawQuery: values.Encode()}).String()
 	db, err := gorm.Open(sqlite.Open(dsn), s.gormConfig())
 	if err != nil {

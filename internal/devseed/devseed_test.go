@@ -1,0 +1,130 @@
+package devseed
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"berth/inventory"
+	"berth/inventory/store"
+)
+
+func open(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), store.Options{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// contents writes everything in a record, but for what a store adds itself.
+func contents(t *testing.T, s *store.Store) map[inventory.UID]string {
+	t.Helper()
+	out := map[inventory.UID]string{}
+	for _, n := range inventory.Nouns {
+		if n.Name == "change" {
+			continue
+		}
+		q := inventory.Query{Limit: inventory.MaxPage}
+		for {
+			page, err := s.List(context.Background(), n, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, item := range page.Items {
+				head := item.Head()
+				head.CreatedAt, head.UpdatedAt = time.Time{}, time.Time{}
+				data, err := json.Marshal(item)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out[head.UID] = n.Name + " " + string(data)
+			}
+			if q.Cursor = page.Next; q.Cursor == "" {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// TestSameSeedSameRecord: the seed decides everything; another seed makes another record.
+func TestSameSeedSameRecord(t *testing.T) {
+	var records []map[inventory.UID]string
+	for _, seed := range []int64{7, 7, 8} {
+		s := open(t)
+		if err := Seed(context.Background(), s, 120, seed); err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, contents(t, s))
+	}
+	for uid, text := range records[0] {
+		if records[1][uid] != text {
+			t.Fatalf("the same seed made\n%s\nand\n%s", text, records[1][uid])
+		}
+		if _, ok := records[2][uid]; ok {
+			t.Fatalf("another seed made the same %s", text)
+		}
+	}
+	if len(records[0]) != len(records[1]) || len(records[0]) < 120*20 {
+		t.Errorf("%d and %d objects", len(records[0]), len(records[1]))
+	}
+}
+
+// TestSeedIsWhole: there is something of every noun a page shows, machines in every state, and nothing that would make a server act.
+func TestSeedIsWhole(t *testing.T) {
+	s := open(t)
+	if err := Seed(context.Background(), s, 300, 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range inventory.Nouns {
+		page, err := s.List(context.Background(), n, inventory.Query{Limit: 1, Count: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch n.Name {
+		case "account", "token", "session", "setting", "boot-attempt":
+		case "machine":
+			if page.Total != 300 {
+				t.Errorf("%d machines", page.Total)
+			}
+		default:
+			if page.Total == 0 {
+				t.Errorf("there is no %s", n.Name)
+			}
+		}
+	}
+	for _, state := range inventory.States {
+		machines, err := inventory.List[inventory.Device](context.Background(), s, inventory.Query{Filters: []inventory.Filter{inventory.Is("provision_state", state)}})
+		if err != nil || len(machines) == 0 {
+			t.Errorf("no machine is %s (%v)", state, err)
+		}
+	}
+	if op, err := s.Claim(context.Background(), "a server", time.Minute); err != nil || op != nil {
+		t.Errorf("a server would begin to work: %+v, %v", op, err)
+	}
+	if err := Seed(context.Background(), s, 10, 1); err == nil {
+		t.Error("a second seeding was laid over the first")
+	}
+	if err := Seed(context.Background(), s, -1, 1); err == nil {
+		t.Error("minus one machine")
+	}
+}
+
+// BenchmarkSeed is how long a crowd takes: go test -bench Seed -benchtime 1x.
+func BenchmarkSeed(b *testing.B) {
+	for b.Loop() {
+		if err := Seed(context.Background(), open(b), 1000, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
