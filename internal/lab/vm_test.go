@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -169,6 +170,24 @@ func typeAt(t *testing.T, m *Machine, text string) {
 	}
 }
 
+// listens makes the running guest obey the power button.
+func listens(t *testing.T, m *Machine) {
+	t.Helper()
+	typeAt(t, m, guestListen)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		text, err := m.Console()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(text, guestSays) > 1 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the guest does not answer; its console:\n%s", text)
+		}
+	}
+}
+
 // TestVMBootsFromEachDisk boots a disk of every kind, and from the first one of
 // several.
 func TestVMBootsFromEachDisk(t *testing.T) {
@@ -248,6 +267,16 @@ func TestVMPowerStory(t *testing.T) {
 	}
 	waitGuest(t, m, 4)
 
+	t.Log("a guest that listens reboots and shuts down when it is asked to")
+	listens(t, m)
+	act(hardware.Reboot)
+	waitGuest(t, m, 5)
+	listens(t, m)
+	act(hardware.Shutdown)
+	waitPower(t, m, hardware.Off)
+	act(hardware.PowerOn)
+	waitGuest(t, m, 6)
+
 	t.Log("the plug is pulled, and the power button pressed")
 	m.PowerCut()
 	if m.PowerState() != hardware.Off {
@@ -256,17 +285,17 @@ func TestVMPowerStory(t *testing.T) {
 	if err := m.PressPowerButton(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	waitGuest(t, m, 5)
+	waitGuest(t, m, 7)
 
 	t.Log("a persistent override holds over boots")
 	m.SetOverride(hardware.Override{Device: hardware.HDD, Persistent: true})
 	act(hardware.Cycle)
-	waitGuest(t, m, 6)
+	waitGuest(t, m, 8)
 	if !m.Override().Persistent {
 		t.Error("a persistent override was used up")
 	}
 
-	want := []hardware.Device{hardware.None, hardware.PXE, hardware.None, hardware.None, hardware.None, hardware.HDD}
+	want := []hardware.Device{hardware.None, hardware.PXE, hardware.None, hardware.None, hardware.None, hardware.None, hardware.None, hardware.HDD}
 	var got []hardware.Device
 	for _, b := range m.Boots() {
 		got = append(got, b.Device)
