@@ -289,8 +289,12 @@ func TestVMPowerStory(t *testing.T) {
 
 	t.Log("a persistent override holds over boots")
 	m.SetOverride(hardware.Override{Device: hardware.HDD, Persistent: true})
+	pulled := m.SetLink(t.Context(), "nic1", false)
 	act(hardware.Cycle)
 	waitGuest(t, m, 8)
+	if err := errors.Join(pulled, m.SetLink(t.Context(), "nic1", true)); err != nil {
+		t.Errorf("the cable: %v", err)
+	}
 	if !m.Override().Persistent {
 		t.Error("a persistent override was used up")
 	}

@@ -172,12 +172,13 @@ func (n *Namespace) inside(f func() error) error {
 }
 
 // Start starts a command inside the namespace, and has it killed when this
-// process dies, however it dies.
+// process dies, however it dies. It is in a process group of its own: a Ctrl-C
+// at the terminal is for the lab, which ends it in order.
 func (n *Namespace) Start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	cmd.SysProcAttr.Pdeathsig, cmd.SysProcAttr.Setpgid = syscall.SIGKILL, true
 	errs := make(chan error, 1)
 	select {
 	case n.spawn <- func() { errs <- cmd.Start() }:
