@@ -12,7 +12,6 @@ import (
 
 	"berth/api"
 	"berth/inventory"
-	"berth/storage"
 )
 
 const (
@@ -25,6 +24,10 @@ const (
 	// firstPause and longestPause bound the pause before something that failed is tried again; see backoff.
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
+
+	// lookLimit is how long the first look holds up the first question for work. A device that does not answer may keep a look for
+	// ever; the machine can be told to reboot all the same.
+	lookLimit = time.Minute
 
 	// rememberedResults is how many finished assignments an agent can repeat the result of.
 	rememberedResults = 64
@@ -67,8 +70,7 @@ type Agent struct {
 	offset   time.Duration
 	timeline timeline
 	finished results
-	// begun are the disks that this agent has begun to write since it started.
-	begun []storage.Disk
+	begun    begun
 	// rightToWrite shortens RightToWrite; zero does not.
 	rightToWrite time.Duration
 }
@@ -88,7 +90,7 @@ func (a *Agent) Run(ctx context.Context) (Ending, error) {
 	defer cancel()
 
 	seen := make(chan inventory.Facts, 1)
-	background.Go(func() { seen <- a.Look(ctx) })
+	go func() { seen <- a.Look(ctx) }() // not waited for at the end: see lookLimit
 
 	giveUp, err := a.register(ctx, a.giveUpAfter(a.GiveUp))
 	if err != nil {
@@ -97,9 +99,12 @@ func (a *Agent) Run(ctx context.Context) (Ending, error) {
 	background.Go(func() { a.sendTimeline(ctx) })
 	background.Go(func() { a.reportLater(ctx) })
 
+	reported := make(chan struct{})
+	background.Go(func() { defer close(reported); a.reportFirst(ctx, seen) })
 	select {
-	case facts := <-seen:
-		a.report(ctx, facts)
+	case <-reported:
+	case <-time.After(lookLimit):
+		a.say("looking at this machine takes longer than %s; going on without", lookLimit)
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
@@ -192,6 +197,15 @@ func (a *Agent) report(ctx context.Context, facts inventory.Facts) {
 		if tries.pause(ctx) != nil {
 			return
 		}
+	}
+}
+
+// reportFirst reports the first look when it is done.
+func (a *Agent) reportFirst(ctx context.Context, seen <-chan inventory.Facts) {
+	select {
+	case facts := <-seen:
+		a.report(ctx, facts)
+	case <-ctx.Done():
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -275,4 +276,27 @@ func TestTimelineKeepsTheNewest(t *testing.T) {
 	if got := line.take(); len(got) != 11 || got[10].Text != "newer" {
 		t.Errorf("after giving back: %+v", got)
 	}
+}
+
+// A device that never answers keeps a look for ever. The deadline ends the assignment, and the machine can be told to reboot.
+func TestLookThatNeverEnds(t *testing.T) {
+	server := agenttest.Start(t)
+	a := newAgent(t, server)
+	a.rightToWrite = 100 * time.Millisecond
+	var looks atomic.Int32
+	forever := make(chan struct{})
+	a.Look = func(context.Context) inventory.Facts {
+		if looks.Add(1) > 1 {
+			<-forever
+		}
+		return sample()
+	}
+	t.Cleanup(func() { close(forever) })
+	ended := start(t, a)
+	server.Assign(api.Assignment{ID: "a-1", Verb: api.VerbInspect, Deadline: time.Now().Add(time.Second)})
+	server.Assign(api.Assignment{ID: "a-2", Verb: api.VerbReboot})
+	if result := server.Result(t, "a-1", testLimit); !strings.Contains(result.Error, "does not answer") || result.Permanent || result.Touched {
+		t.Errorf("result %+v", result)
+	}
+	wait(t, ended, EndReboot)
 }

@@ -17,12 +17,19 @@ const (
 	// progressPace is how often progress is told and the confirmation renewed; progressTimeout is what one such exchange may take.
 	progressPace    = time.Second
 	progressTimeout = 5 * time.Second
+	// stuckAfter is how long work that was told to end may take to do so. Work ends at the next chunk; more than this is a device that
+	// does not answer, which no process can interrupt.
+	stuckAfter = time.Minute
 	// defaultDeadline ends an assignment that carries none.
 	defaultDeadline = 6 * time.Hour
 )
 
 // errServerAway says that an assignment was stopped because nobody confirmed it. It is neither done nor failed.
 var errServerAway = errors.New("the server has not confirmed this for " + RightToWrite.String())
+
+// errStuck says that work did not end when it was told to. What it does when the device comes back is not known, but for one thing:
+// it ends at the next chunk.
+var errStuck = errors.New("it was told to stop and has not")
 
 // refused says that the server, asked whether an assignment is still wanted, said no.
 type refused struct{ reason string }
@@ -61,6 +68,12 @@ func (t *task) touch() {
 	t.touched = true
 }
 
+func (t *task) hasTouched() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.touched
+}
+
 // verb is how one kind of assignment is carried out.
 type verb struct {
 	run func(*Agent, context.Context, *task) (*api.WriteResult, error)
@@ -83,7 +96,10 @@ func nothing(*Agent, context.Context, *task) (*api.WriteResult, error) { return 
 func (a *Agent) inspect(ctx context.Context, _ *task) (*api.WriteResult, error) {
 	facts := a.Look(ctx)
 	a.report(ctx, facts)
-	return nil, ctx.Err()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return nil, nil
 }
 
 // perform carries out one assignment. An error means that it came to no end; what failed is in the result.
@@ -97,7 +113,7 @@ func (a *Agent) perform(ctx context.Context, assignment api.Assignment) (api.Res
 	if ctx.Err() != nil {
 		return api.Result{}, ctx.Err()
 	}
-	result := api.Result{Touched: t.touched, Write: written}
+	result := api.Result{Touched: t.hasTouched(), Write: written}
 	if err != nil {
 		var never permanent
 		result.Error, result.Permanent = Clean(err.Error(), 1000), errors.As(err, &never)
@@ -123,9 +139,44 @@ func (a *Agent) run(ctx context.Context, t *task) (*api.WriteResult, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
 	if !v.confirmed {
-		return v.run(a, ctx, t)
+		return a.bounded(ctx, t, v)
 	}
 	return a.runConfirmed(ctx, t, v)
+}
+
+// bounded calls the verb and waits for its end, but not longer than stuckAfter once ctx has ended.
+func (a *Agent) bounded(ctx context.Context, t *task, v verb) (*api.WriteResult, error) {
+	type outcome struct {
+		written *api.WriteResult
+		err     error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		written, err := v.run(a, ctx, t)
+		done <- outcome{written, err}
+	}()
+	select {
+	case o := <-done:
+		return o.written, o.err
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-done:
+		return o.written, o.err
+	case <-time.After(a.stuckAfter()):
+		if v.confirmed {
+			t.touch()
+		}
+		return nil, fmt.Errorf("a device does not answer: %w", errStuck)
+	}
+}
+
+// stuckAfter is the constant, or less in a test.
+func (a *Agent) stuckAfter() time.Duration {
+	if a.rightToWrite > 0 {
+		return a.rightToWrite
+	}
+	return stuckAfter
 }
 
 // runConfirmed begins when the server has confirmed the assignment and stops when it takes that back or falls silent.
@@ -146,11 +197,11 @@ func (a *Agent) runConfirmed(ctx context.Context, t *task, v verb) (*api.WriteRe
 			stop(err)
 		}
 	})
-	written, err := v.run(a, ctx, t)
+	written, err := a.bounded(ctx, t, v)
 	cause := context.Cause(ctx)
 	stop(nil)
 	watching.Wait()
-	if err != nil && cause != nil {
+	if err != nil && cause != nil && !errors.Is(err, errStuck) {
 		// What ended the work is the reason, not the chunk it ended at.
 		return written, cause
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"sync"
 	"time"
 
 	"berth/api"
@@ -40,13 +41,14 @@ func (a *Agent) write(ctx context.Context, t *task) (*api.WriteResult, error) {
 		return nil, lasting(err)
 	}
 	defer source.Close()
-	guard := mayDestroy(ctx, args.Disk, args.Protect, func(c storage.Content) error { return foreign(c, args.Consent, args.Ours || a.began(device)) })
+	allowed := func(c storage.Content) error { return foreign(c, args.Consent, args.Ours || a.begun.has(device)) }
+	guard := mayDestroy(ctx, args.Disk, args.Protect, allowed)
 	result, err := disk.Write(ctx, device, source, disk.WriteOptions{
 		Guard: func(d *disk.Device) error {
 			if err := guard(d); err != nil {
 				return err
 			}
-			a.begin(d)
+			a.begun.add(d)
 			return nil
 		},
 		Seed:     seedOf(args.Seed),
@@ -143,17 +145,28 @@ func ContentFact(f storage.Finding) inventory.ContentFact {
 // factLimit is the most bytes of a string in a report.
 const factLimit = 256
 
-// begin notes that this agent has begun to write a disk: what is left of that, should it be interrupted, is nobody's data.
-func (a *Agent) begin(d *disk.Device) {
-	if identity, err := d.Identity(); err == nil {
-		a.begun = append(a.begun, identity)
-	}
+// begun remembers the disks that this agent has begun to write since it started: what an interrupted write left is nobody's data.
+type begun struct {
+	mu    sync.Mutex
+	disks []storage.Disk
 }
 
-func (a *Agent) began(d *disk.Device) bool {
+func (b *begun) add(d *disk.Device) {
 	identity, err := d.Identity()
-	return err == nil && slices.ContainsFunc(a.begun, func(b storage.Disk) bool {
-		return b.Serial == identity.Serial && b.WWN == identity.WWN && b.Size == identity.Size
+	if err != nil {
+		return // then it counts as foreign, which is the safe side
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.disks = append(b.disks, identity)
+}
+
+func (b *begun) has(d *disk.Device) bool {
+	identity, err := d.Identity()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return err == nil && slices.ContainsFunc(b.disks, func(o storage.Disk) bool {
+		return o.Serial == identity.Serial && o.WWN == identity.WWN && o.Size == identity.Size
 	})
 }
 

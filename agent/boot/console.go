@@ -17,15 +17,16 @@ const consoleQueue = 256
 // Console writes sentences to every console of the kernel, and to its log. A console that does not take them (a serial port with
 // flow control and nobody behind it) holds up nobody.
 type Console struct {
-	start time.Time
+	fds   []int
+	kmsg  string // the kernel's log, "" for none
 	lines chan string
 	idle  sync.WaitGroup // sentences not yet written
 }
 
 // NewConsole starts a console. It lives as long as the process.
 func NewConsole() *Console {
-	c := &Console{start: time.Now(), lines: make(chan string, consoleQueue)}
-	go c.write(openConsoles("/"))
+	c := &Console{fds: openConsoles("/"), kmsg: "/dev/kmsg", lines: make(chan string, consoleQueue)}
+	go c.write()
 	return c
 }
 
@@ -50,12 +51,12 @@ func (c *Console) Flush(limit time.Duration) {
 	}
 }
 
-func (c *Console) write(consoles []int) {
+func (c *Console) write() {
 	for line := range c.lines {
-		for _, fd := range consoles {
+		for _, fd := range c.fds {
 			writeSome(fd, strings.ReplaceAll(line, "\n", "\r\n"), time.Second)
 		}
-		logToKernel(line)
+		c.logToKernel(line)
 		c.idle.Done()
 	}
 }
@@ -95,8 +96,8 @@ func writeSome(fd int, text string, limit time.Duration) {
 }
 
 // logToKernel keeps a line in the kernel's own log, at the level of debugging so that it is not shown twice.
-func logToKernel(line string) {
-	fd, err := unix.Open("/dev/kmsg", unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+func (c *Console) logToKernel(line string) {
+	fd, err := unix.Open(c.kmsg, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package look
 
 import (
+	"bytes"
 	"net"
 	"strconv"
 	"strings"
@@ -93,7 +94,8 @@ func usable(address []byte) bool {
 	if len(address) < 6 || len(address) > 20 {
 		return false
 	}
-	return strings.Trim(string(address), "\x00") != "" && strings.Trim(string(address), "\xff") != ""
+	only := func(b byte) bool { return bytes.Count(address, []byte{b}) == len(address) }
+	return !only(0x00) && !only(0xff)
 }
 
 // judgeDriverInfo reads struct ethtool_drvinfo of linux/ethtool.h: cmd, driver[32], version[32], fw_version[32], bus_info[32], ...

@@ -45,10 +45,9 @@ func bootFiles(t *testing.T) (kernel, initramfs string) {
 
 // startVM boots the agent in a machine with one NVMe, one SATA and one SCSI disk. It is killed at the end of the test; the serial
 // console is logged when the test fails.
-func startVM(t *testing.T, args string, more ...string) <-chan error {
+func startVM(t *testing.T, dir, args string, more ...string) <-chan error {
 	t.Helper()
 	kernel, initramfs := bootFiles(t)
-	dir := t.TempDir()
 	console := filepath.Join(dir, "console")
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	command := []string{
@@ -67,7 +66,7 @@ func startVM(t *testing.T, args string, more ...string) <-chan error {
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Truncate(file, 64<<20); err != nil {
+		if err := os.Truncate(file, vmDisk); err != nil {
 			t.Fatal(err)
 		}
 		if disk.name == "scsi.raw" {
@@ -94,16 +93,80 @@ func startVM(t *testing.T, args string, more ...string) <-chan error {
 	return ended
 }
 
+// vmDisk is the size of each disk.
+const vmDisk = 64 << 20
+
+// userNetwork is QEMU's user-mode network, in which the loopback of this host is at 10.0.2.2.
+var userNetwork = []string{"-netdev", "user,id=n0,restrict=off", "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56"}
+
+func commandLine(s *agenttest.Server) string {
+	return "berth.url=https://10.0.2.2:" + s.Port() + " berth.pin=sha256:" + s.Pin + " berth.token=" + s.Token
+}
+
+func waitEnd(t *testing.T, ended <-chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("qemu: %v", err)
+		}
+	case <-time.After(2 * time.Minute):
+		t.Error("the machine did not end")
+	}
+}
+
+// The agent as /init writes the one disk that is named, out of three on three kinds of controller, and powers off.
+func TestInitWritesTheNamedDisk(t *testing.T) {
+	bootFiles(t)
+	server, img, dir := agenttest.Start(t), agenttest.NewImage(t, 32<<20, 5), t.TempDir()
+	write := img.Write("w-1", api.DiskRef{WWN: "naa.5000c50015ea71ab", SizeBytes: vmDisk})
+	write.Write.ImageURL = strings.Replace(img.URL, "127.0.0.1", "10.0.2.2", 1)
+	write.Write.Protect = []api.DiskRef{{Serial: "NVME-0001"}}
+	server.Assign(write)
+	server.Assign(api.Assignment{ID: "off", Verb: api.VerbPowerOff})
+	ended := startVM(t, dir, commandLine(server), userNetwork...)
+	result := server.Result(t, "w-1", 4*time.Minute)
+	if result.Error != "" || result.Write == nil || result.Write.Disk.Serial != "SCSI-0001" {
+		t.Fatalf("result %+v", result)
+	}
+	t.Logf("written and read back in %.2f s", result.Write.Seconds)
+	waitEnd(t, ended)
+	for name, want := range map[string][]byte{"scsi.raw": img.Raw, "sata.raw": nil, "nvme.raw": nil} {
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(raw[:len(want)], want) || len(bytes.Trim(raw[len(want):], "\x00")) > 0 {
+			t.Errorf("%s does not hold what it should", name)
+		}
+	}
+}
+
+// A machine without a way to the server says so on its console.
+func TestInitWithoutNetworkSaysWhy(t *testing.T) {
+	bootFiles(t)
+	dir := t.TempDir()
+	startVM(t, dir, "berth.url=https://10.0.2.2:1")
+	deadline := time.Now().Add(3 * time.Minute)
+	for {
+		text, err := os.ReadFile(filepath.Join(dir, "console"))
+		if err == nil && bytes.Contains(text, []byte("no network port was found")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the console says nothing of it: %s", text)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
 // The agent as /init finds the machine's parts, registers, reports, obeys and restarts the machine.
 func TestInitReportsAndReboots(t *testing.T) {
 	bootFiles(t)
 	server := agenttest.Start(t)
 	server.Assign(api.Assignment{ID: "a-1", Verb: api.VerbInspect})
 	server.Assign(api.Assignment{ID: "a-2", Verb: api.VerbReboot})
-	// The user-mode network of QEMU is the loopback of this host at 10.0.2.2.
-	args := "berth.url=https://10.0.2.2:" + server.Port() + " berth.pin=sha256:" + server.Pin + " berth.token=" + server.Token +
-		" berth.mac=52:54:00:12:34:56"
-	ended := startVM(t, args, "-netdev", "user,id=n0,restrict=off", "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56")
+	ended := startVM(t, t.TempDir(), commandLine(server)+" berth.mac=52:54:00:12:34:56", userNetwork...)
 
 	state := server.Wait(t, "the report", 4*time.Minute, func(s agenttest.State) bool { return len(s.Facts) > 0 })
 	facts, registration := state.Facts[0], state.Registrations[0]
@@ -123,14 +186,7 @@ func TestInitReportsAndReboots(t *testing.T) {
 			t.Errorf("%s: %+v", id, result)
 		}
 	}
-	select {
-	case err := <-ended: // -no-reboot makes a restart the end of QEMU
-		if err != nil {
-			t.Errorf("qemu: %v", err)
-		}
-	case <-time.After(time.Minute):
-		t.Error("the machine did not restart")
-	}
+	waitEnd(t, ended) // -no-reboot makes a restart the end of QEMU
 	var timeline []string
 	for _, line := range server.State().Log {
 		timeline = append(timeline, line.Text)
@@ -151,7 +207,7 @@ func checkDisks(t *testing.T, disks []inventory.DiskFacts) {
 		"NVME-0001": {"nvme", ""}, "SATA-0001": {"sata", "naa.5000c50015ea71aa"}, "SCSI-0001": {"scsi", "naa.5000c50015ea71ab"},
 	} {
 		d := got[serial]
-		if d.Transport != want.transport || want.wwn != "" && d.WWN != want.wwn || d.SizeBytes != 64<<20 || !d.ContentRead {
+		if d.Transport != want.transport || want.wwn != "" && d.WWN != want.wwn || d.SizeBytes != vmDisk || !d.ContentRead {
 			t.Errorf("disk %s is %+v", serial, d)
 		}
 	}
