@@ -186,13 +186,14 @@ func (n *Network) configure(l, old *Lease) error {
 	if err != nil {
 		return err
 	}
-	if err := netlink.AddrReplace(link, address); err != nil {
-		return fmt.Errorf("set address %s on %s: %w", address.IPNet, l.Port, err)
-	}
 	if old != nil {
 		if before, err := old.address(); err == nil && !before.IP.Equal(address.IP) {
+			// First, because with the first address of a subnet the kernel takes away the others of that subnet.
 			netlink.AddrDel(link, before) // the server has taken it back; if it stays, it is only unused
 		}
+	}
+	if err := netlink.AddrReplace(link, address); err != nil {
+		return fmt.Errorf("set address %s on %s: %w", address.IPNet, l.Port, err)
 	}
 	if router := l.lease.ACK.Router(); len(router) > 0 {
 		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: router[0]}
