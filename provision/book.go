@@ -145,14 +145,25 @@ func (b *Book) serve(ctx context.Context) error {
 	close(b.built)
 	tick := time.NewTicker(notePause)
 	defer tick.Stop()
+	var stale <-chan time.Time // fires when the record is to be read again
+	var took time.Duration
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+			// A record of ten thousand machines takes a while to read; at most a fifth of the time is spent on it. With a few hundred the
+			// snapshot is a few milliseconds behind.
+			if stale == nil {
+				stale = time.After(4 * took)
+			}
+		case <-stale:
+			stale = nil
+			start := time.Now()
 			if err := b.rebuild(ctx); err != nil && ctx.Err() == nil {
 				b.service.Logger.Error("the boot servers work with an old copy of the record", "error", err)
 			}
+			took = time.Since(start)
 		case <-tick.C:
 			if err := b.write(ctx); err != nil && ctx.Err() == nil {
 				b.service.Logger.Error("boot events could not be written to the timeline", "error", err)

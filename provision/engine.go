@@ -260,16 +260,19 @@ func (e *Engine) cancelled(ctx context.Context, op *inventory.Operation) bool {
 	return op.CancelBy != ""
 }
 
-// begin stores that the step is at work, before it is.
+// begin stores that the step is at work, before it is. A step that waits is only looked at again: nothing begins.
 func (e *Engine) begin(ctx context.Context, op *inventory.Operation, step *inventory.Step, spec StepSpec) error {
+	if step.State == inventory.StepWaiting && step.Problem == "" && step.Deadline != nil {
+		return nil
+	}
 	return e.Ledger.Commit(ctx, op.UID, op.Fence, func(tx inventory.Tx) error {
 		now := tx.Now()
 		s, o, err := pair(tx, op, step)
 		if err != nil {
 			return err
 		}
-		// A step found running was cut short by the end of a server, and one that waits is looked at again: neither is a new try.
-		if s.State == inventory.StepPending || s.State == inventory.StepWaiting && s.Problem != "" {
+		// A step found running was cut short by the end of a server, which is no new try.
+		if s.State != inventory.StepRunning {
 			s.Attempt++
 		}
 		if s.StartedAt == nil {

@@ -80,7 +80,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError(err, fmt.Sprintf("See `%s --help`.", c.CommandPath()))
 	})
-	root.AddCommand(serveCommand(), labCommand())
+	root.AddCommand(serveCommand(), labCommand(), devCommand())
 	var o clientOptions
 	o.add(root)
 	nouns := nounCommands(&o)
