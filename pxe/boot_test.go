@@ -135,12 +135,12 @@ func (s *site) await(t *testing.T, limit time.Duration, words ...string) {
 }
 
 // open starts the servers on iface, which has 10.9.0.1/24.
-func open(t *testing.T, iface string, loaders string) *site {
+func open(t *testing.T, iface, loaders string, mode pxe.Mode) *site {
 	t.Helper()
 	dir := t.TempDir()
 	s := &site{agent: httpboot.Paths{}}
 	s.subnet = pxe.Subnet{
-		Prefix: netip.MustParsePrefix("10.9.0.0/24"), Interface: iface, Mode: pxe.ModeServer, Enrol: true,
+		Prefix: netip.MustParsePrefix("10.9.0.0/24"), Interface: iface, Mode: mode, Enrol: true,
 		Pools:   []pxe.Range{{From: netip.MustParseAddr("10.9.0.100"), To: netip.MustParseAddr("10.9.0.199")}},
 		BootURL: "http://10.9.0.1:8081",
 	}
@@ -323,6 +323,10 @@ func TestFirmware(t *testing.T) {
 		{"uefi pxe local without a loader", true, nil, local, [][]string{{"dhcp.offer", "without a boot file"}}, "No valid offer"},
 		{"uefi http agent", true, httpBoot, agent, [][]string{{"has /loader/snponly.efi"}, {"script", "told to boot agent"}, {"has /agent/amd64/vmlinuz"}}, "could not be started"},
 		{"uefi http local", true, httpBoot, again, [][]string{{"has /loader/snponly.efi"}, {"script", "told to boot local"}}, "Misc Device"},
+		// Another server (dnsmasq) gives the addresses, and knows of no boot files.
+		{"bios rom beside another server", false, nil, agent, [][]string{{"boot file beside", "ipxe?arch=0"}, {"script", "told to boot agent"}}, ""},
+		{"uefi pxe beside another server", true, noIPv6, agent, [][]string{{"boot file beside", "snponly.efi"}, {"has snponly.efi"}, {"script", "told to boot agent"}}, "could not be started"},
+		{"uefi http beside another server", true, httpBoot, agent, [][]string{{"boot file beside", "/loader/snponly.efi"}, {"has /loader/snponly.efi"}, {"script", "told to boot agent"}}, "could not be started"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tap := "tap0"
@@ -331,7 +335,13 @@ func TestFirmware(t *testing.T) {
 			run(t, "ip", "addr", "add", "10.9.0.1/24", "dev", tap)
 			run(t, "ip", "link", "set", tap, "up")
 			capture(t, tap, tc.name)
-			s := open(t, tap, loaders)
+			mode, iface := pxe.ModeServer, tap
+			if strings.Contains(tc.name, "beside") {
+				mode = pxe.ModeProxy
+				otherServer(t, tap)
+				iface = "br9"
+			}
+			s := open(t, iface, loaders, mode)
 			s.sit = tc.sit
 			if strings.Contains(tc.name, "missing") {
 				delete(s.agent, "amd64/"+pxe.AgentKernel)
@@ -347,6 +357,34 @@ func TestFirmware(t *testing.T) {
 			t.Logf("%v to %q\n%s%s", time.Since(began).Round(time.Second), tc.says, s.timeline(), v.serial())
 		})
 	}
+}
+
+// otherServer is somebody else's DHCP server, on a host of its own that is
+// plugged into the same wire as iface.
+func otherServer(t *testing.T, iface string) {
+	t.Helper()
+	if _, err := exec.LookPath("dnsmasq"); err != nil {
+		skip(t, "dnsmasq is not installed")
+	}
+	h := newHost(t, "veth9", "other0")
+	run(t, "ip", "link", "add", "br9", "type", "bridge", "stp_state", "0", "forward_delay", "0")
+	t.Cleanup(func() { run(t, "ip", "link", "del", "br9") })
+	for _, port := range []string{iface, "veth9"} {
+		run(t, "ip", "link", "set", port, "master", "br9")
+	}
+	run(t, "ip", "link", "set", "br9", "up")
+	run(t, "ip", "addr", "del", "10.9.0.1/24", "dev", iface)
+	run(t, "ip", "addr", "add", "10.9.0.1/24", "dev", "br9")
+	h.run(t, "ip", "addr", "add", "10.9.0.2/24", "dev", "other0")
+	cmd := exec.Command("nsenter", "-t", fmt.Sprint(h.pid), "-n", "dnsmasq", "--no-daemon", "--port=0", "--conf-file=/dev/null", "--user=root",
+		"--interface=other0", "--bind-interfaces", "--dhcp-range=10.9.0.100,10.9.0.199,255.255.255.0,1h", "--dhcp-leasefile="+filepath.Join(t.TempDir(), "leases"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
 }
 
 // capture records the wire to $BERTH_TEST_PCAP, if that is set.

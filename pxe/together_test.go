@@ -30,6 +30,14 @@ type host struct {
 // plugIn makes a host and a cable to it, with 10.9.0.1/24 at our end.
 func plugIn(t *testing.T, ours, theirs string) *host {
 	t.Helper()
+	h := newHost(t, ours, theirs)
+	run(t, "ip", "addr", "add", "10.9.0.1/24", "dev", ours)
+	return h
+}
+
+// newHost makes a host and a cable to it, without addresses.
+func newHost(t *testing.T, ours, theirs string) *host {
+	t.Helper()
 	if os.Getenv(inNamespace) == "" {
 		skip(t, "network namespaces need root")
 	}
@@ -56,7 +64,6 @@ func plugIn(t *testing.T, ours, theirs string) *host {
 	run(t, "ip", "link", "add", ours, "type", "veth", "peer", "name", theirs)
 	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", ours).Run() })
 	run(t, "ip", "link", "set", theirs, "netns", fmt.Sprint(h.pid))
-	run(t, "ip", "addr", "add", "10.9.0.1/24", "dev", ours)
 	run(t, "ip", "link", "set", ours, "up")
 	h.run(t, "ip", "link", "set", theirs, "up")
 	h.in(t, func() error {
@@ -106,7 +113,7 @@ func TestTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := open(t, "srv0", loaders)
+	s := open(t, "srv0", loaders, pxe.ModeServer)
 	s.sit = pxe.Situation{Machine: "m", Boot: pxe.BootAgent, Reason: "deploy n1"}
 	var client *nclient4.Client
 	h.in(t, func() (err error) {

@@ -76,9 +76,37 @@ func (s *Server) open() ([]*wire, error) {
 func runWires(ctx context.Context, wires []*wire) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, w := range wires {
-		w.start(ctx, g)
+		g.Go(func() error { return keep(ctx, w) })
 	}
 	return g.Wait()
+}
+
+// keep answers on a wire, and on the interface that takes its place when it is
+// taken away and made again, as bridges are when a network is set up anew: a
+// socket bound to the old one would be deaf without a word.
+func keep(ctx context.Context, w *wire) error {
+	for {
+		if err := w.run(ctx); !errors.Is(err, errGone) {
+			return err
+		}
+		w.log.Warn("the interface is gone; waiting for it to come back", "interface", w.name)
+		next := reopen(ctx, w)
+		if next == nil {
+			return nil
+		}
+		w.log.Info("the interface is back", "interface", w.name)
+		w = next
+	}
+}
+
+// reopen tries until it can; nil means that ctx has ended.
+func reopen(ctx context.Context, w *wire) *wire {
+	for sleep(ctx, time.Second) {
+		if next, err := openWire(w.shared, w.name); err == nil {
+			return next
+		}
+	}
+	return nil
 }
 
 // shared is what all interfaces have in common.

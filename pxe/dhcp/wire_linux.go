@@ -125,8 +125,10 @@ func openError(iface string, number uint16, err error) error {
 	return fmt.Errorf("open UDP port %d on %s%s: %w", number, iface, hint, err)
 }
 
-// start runs the loops of the wire in g.
-func (w *wire) start(ctx context.Context, g *errgroup.Group) {
+// run answers until ctx ends, which is no error, or the interface is gone, which
+// is errGone. The sockets are closed then.
+func (w *wire) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		<-ctx.Done()
 		w.close()
@@ -138,33 +140,44 @@ func (w *wire) start(ctx context.Context, g *errgroup.Group) {
 	if w.sniff != nil {
 		g.Go(func() error { return w.listen(ctx) })
 	}
+	return g.Wait()
 }
 
-// watch keeps the interface's own addresses current: they may be set, or
-// changed, while the server runs.
+// errGone means that the interface was taken away, or is another one by now.
+var errGone = errors.New("the interface is gone")
+
+// watch keeps the interface's own addresses current, which may be set or changed
+// while the server runs, and notices when it is gone.
 func (w *wire) watch(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Second)
+	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			w.refresh()
+			if w.refresh() != w.index {
+				return errGone
+			}
 		}
 	}
 }
 
-func (w *wire) refresh() {
+// refresh reads the interface's addresses, and returns the index that its name
+// has now, 0 for none.
+func (w *wire) refresh() int {
+	ifi, addrs, err := interfaceAddrs(w.name)
+	if err != nil {
+		return 0
+	}
 	own := []netip.Addr{}
-	if _, addrs, err := interfaceAddrs(w.name); err == nil {
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
-				own = append(own, p.Addr())
-			}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
+			own = append(own, p.Addr())
 		}
 	}
 	w.own.Store(&own)
+	return ifi.Index
 }
 
 // batch is the memory of one loop; nothing in it is allocated per packet.

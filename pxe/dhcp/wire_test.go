@@ -92,9 +92,11 @@ func TestClientOnAWire(t *testing.T) {
 	}
 	book.await(t, pxe.EventOffer, "10.9.0.100", "snponly.efi", "deploy")
 	book.await(t, pxe.EventAck, "10.9.0.100")
+	leases.mu.Lock()
 	if leases.commits == 0 || leases.uncommit != 0 {
 		t.Errorf("commits %d, uncommitted %d", leases.commits, leases.uncommit)
 	}
+	leases.mu.Unlock()
 
 	// Unicast renewal, from the address it was given.
 	c.run(t, "ip", "addr", "add", "10.9.0.100/24", "dev", c.cli)
@@ -177,6 +179,74 @@ func TestOtherServerIsReported(t *testing.T) {
 	}
 	if e := book.await(t, pxe.EventOtherServer, "10.9.0.66"); e.Other != netip.MustParseAddr("10.9.0.66") {
 		t.Errorf("other server %v", e.Other)
+	}
+}
+
+// An interface that is made anew is served again.
+func TestInterfaceComesBack(t *testing.T) {
+	c := lay(t, "10.9.0.1/24")
+	book := &testBook{subnets: map[string]pxe.Subnet{c.srv: testSubnet(pxe.ModeServer)}}
+	start(t, &Server{Book: book, Leases: newMemLeases(), Interfaces: []string{c.srv}})
+	run(t, "ip", "link", "del", c.srv)
+	run(t, "ip", "link", "add", c.srv, "type", "veth", "peer", "name", c.cli)
+	run(t, "ip", "link", "set", c.cli, "netns", fmt.Sprint(c.pid))
+	run(t, "ip", "addr", "add", "10.9.0.1/24", "dev", c.srv)
+	run(t, "ip", "link", "set", c.srv, "up")
+	c.run(t, "ip", "link", "set", c.cli, "up")
+	if _, err := c.client(t, nclient4.WithRetry(15)).Request(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A flood of clients that do not exist, each asking and taking, leaves a machine
+// on record its address.
+func TestFlood(t *testing.T) {
+	c := lay(t, "10.9.0.1/24")
+	n := testSubnet(pxe.ModeServer)
+	book := &testBook{subnets: map[string]pxe.Subnet{c.srv: n}, fixed: map[string]netip.Addr{}}
+	mac := c.mac(t).String()
+	book.machines = map[string]pxe.Situation{mac: {Machine: "m"}}
+	book.fixed[mac] = netip.MustParseAddr("10.9.0.20")
+	start(t, &Server{Book: book, Leases: newMemLeases(), Interfaces: []string{c.srv}})
+	var flood net.Conn
+	var err error
+	c.run(t, "ip", "addr", "add", "10.9.0.2/24", "dev", c.cli)
+	c.in(t, func() { flood, err = net.Dial("udp4", "10.9.0.1:67") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	flooded := make(chan int)
+	go func() {
+		defer flood.Close()
+		raw := ask(dhcpv4.MessageTypeDiscover, giaddr("10.9.0.2"))
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				flooded <- i
+				return
+			default:
+			}
+			// A flood that fills the socket's buffer loses everybody's packets alike;
+			// this one leaves the server busy and the buffer not full.
+			if i%50 == 0 {
+				time.Sleep(5 * time.Millisecond)
+			}
+			raw[offCHAddr+2], raw[offCHAddr+3], raw[offCHAddr+4], raw[offCHAddr+5] = byte(i>>24), byte(i>>16), byte(i>>8), byte(i)
+			_, _ = flood.Write(raw)
+		}
+	}()
+	book.await(t, pxe.EventSuppressed, "unknown machines")
+	lease, err := c.client(t, nclient4.WithRetry(10)).Request(t.Context())
+	close(stop)
+	t.Log("packets of strangers:", <-flooded)
+	if err != nil || lease.ACK.YourIPAddr.String() != "10.9.0.20" {
+		t.Fatalf("the machine on record got %v, %v", lease, err)
+	}
+	book.mu.Lock()
+	defer book.mu.Unlock()
+	if len(book.events) > 5000 {
+		t.Errorf("%d events on the timeline", len(book.events))
 	}
 }
 

@@ -243,15 +243,24 @@ type exchange struct {
 	began time.Time
 }
 
-// client is who asks, as far as the lease tells.
+// client is who asks, as far as the lease tells, or else the wire.
 func (x *exchange) client() pxe.Client {
 	c := pxe.Client{Addr: x.from, Interface: x.Interface, Arch: pxe.ArchUnknown}
 	if x.Owner != nil {
 		if key, ok := x.Owner(x.from); ok {
 			c.MAC = pxe.KeyMAC(key)
+			return c
 		}
 	}
+	c.MAC, _ = x.neighbour(x.from)
 	return c
+}
+
+func (x *exchange) neighbour(a netip.Addr) (net.HardwareAddr, bool) {
+	if x.Neighbour != nil {
+		return x.Neighbour(a)
+	}
+	return KernelNeighbour(a)
 }
 
 func (x *exchange) note(e pxe.Event) {

@@ -252,8 +252,8 @@ func TestScripts(t *testing.T) {
 		{"proxy, wrong neighbour", query, pxe.ModeProxy, agent, func(s *Server) {
 			s.Owner = nil
 			s.Neighbour = func(netip.Addr) (net.HardwareAddr, bool) { return net.HardwareAddr{1, 2, 3, 4, 5, 6}, true }
-		}, 403, "has not that", 0},
-		{"proxy, the kernel knows no neighbour", query, pxe.ModeProxy, agent, func(s *Server) { s.Owner = nil }, 403, "has not that", 0},
+		}, 403, "is 01:02:03:04:05:06", 0},
+		{"proxy, the kernel knows no neighbour", query, pxe.ModeProxy, agent, func(s *Server) { s.Owner = nil }, 403, "not one of a neighbour", 0},
 		{"listen", query, pxe.ModeListen, agent, nil, 404, "mode listen", 0},
 		{"nothing for this machine", query, pxe.ModeServer, pxe.Situation{Machine: "m", Boot: pxe.BootNone}, nil, 404, "nothing", 0},
 		{"no machine named", "/ipxe?arch=7", pxe.ModeServer, agent, nil, 403, "names no machine", 0},

@@ -104,19 +104,19 @@ func (x *exchange) verify(c pxe.Client, n pxe.Subnet) error {
 	if n.Mode != pxe.ModeProxy {
 		return errors.New("the address is not leased to it")
 	}
-	neighbour := x.Neighbour
-	if neighbour == nil {
-		neighbour = kernelNeighbour
+	mac, ok := x.neighbour(x.from)
+	if !ok {
+		return errors.New("its address is not one of a neighbour")
 	}
-	if mac, ok := neighbour(x.from); !ok || mac.String() != key {
-		return errors.New("the machine at that address has not that hardware address")
+	if mac.String() != key {
+		return fmt.Errorf("the machine at that address is %v", mac)
 	}
 	return nil
 }
 
-// kernelNeighbour looks an address up in /proc/net/arp. The entry is fresh: the
-// kernel has just exchanged packets with the client.
-func kernelNeighbour(addr netip.Addr) (net.HardwareAddr, bool) {
+// KernelNeighbour looks an address up in the kernel's neighbour table
+// (/proc/net/arp). Of a client that is being answered the entry is fresh.
+func KernelNeighbour(addr netip.Addr) (net.HardwareAddr, bool) {
 	table, err := os.ReadFile("/proc/net/arp")
 	if err != nil {
 		return nil, false
