@@ -253,6 +253,11 @@ func TestScripts(t *testing.T) {
 			s.Owner = nil
 			s.Neighbour = func(netip.Addr) (net.HardwareAddr, bool) { return net.HardwareAddr{1, 2, 3, 4, 5, 6}, true }
 		}, 403, "is 01:02:03:04:05:06", 0},
+		{"proxy, a neighbour in doubt", query, pxe.ModeProxy, agent, func(s *Server) {
+			s.Owner = nil
+			asked := 0
+			s.Neighbour = func(netip.Addr) (net.HardwareAddr, bool) { asked++; return mac, asked > 2 }
+		}, 200, secretTok, 1},
 		{"proxy, the kernel knows no neighbour", query, pxe.ModeProxy, agent, func(s *Server) { s.Owner = nil }, 403, "not one of a neighbour", 0},
 		{"listen", query, pxe.ModeListen, agent, nil, 404, "mode listen", 0},
 		{"nothing for this machine", query, pxe.ModeServer, pxe.Situation{Machine: "m", Boot: pxe.BootNone}, nil, 404, "nothing", 0},

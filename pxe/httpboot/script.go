@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"berth/pxe"
 )
@@ -104,7 +105,7 @@ func (x *exchange) verify(c pxe.Client, n pxe.Subnet) error {
 	if n.Mode != pxe.ModeProxy {
 		return errors.New("the address is not leased to it")
 	}
-	mac, ok := x.neighbour(x.from)
+	mac, ok := x.awaitNeighbour()
 	if !ok {
 		return errors.New("its address is not one of a neighbour")
 	}
@@ -112,6 +113,23 @@ func (x *exchange) verify(c pxe.Client, n pxe.Subnet) error {
 		return fmt.Errorf("the machine at that address is %v", mac)
 	}
 	return nil
+}
+
+// awaitNeighbour asks for a second. The kernel doubts an entry while a machine
+// goes from its firmware to iPXE and answers nobody, and learns it again from
+// the next packets of this very connection.
+func (x *exchange) awaitNeighbour() (net.HardwareAddr, bool) {
+	for range 5 {
+		if mac, ok := x.neighbour(x.from); ok {
+			return mac, true
+		}
+		select {
+		case <-x.r.Context().Done():
+			return nil, false
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return x.neighbour(x.from)
 }
 
 // KernelNeighbour looks an address up in the kernel's neighbour table
