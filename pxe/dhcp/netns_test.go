@@ -70,6 +70,25 @@ func lay(t testing.TB, addr string) *cable {
 			skip(t, tool+" is not installed")
 		}
 	}
+	pid := holdNamespace(t)
+	cables.Lock()
+	cables.n++
+	c := &cable{srv: fmt.Sprintf("srv%d", cables.n), cli: fmt.Sprintf("cli%d", cables.n), pid: pid}
+	cables.Unlock()
+	run(t, "ip", "link", "set", "lo", "up")
+	run(t, "ip", "link", "add", c.srv, "type", "veth", "peer", "name", c.cli)
+	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", c.srv).Run() })
+	run(t, "ip", "link", "set", c.cli, "netns", fmt.Sprint(c.pid))
+	run(t, "ip", "addr", "add", addr, "dev", c.srv)
+	run(t, "ip", "link", "set", c.srv, "up")
+	c.run(t, "ip", "link", "set", "lo", "up")
+	c.run(t, "ip", "link", "set", c.cli, "up")
+	return c
+}
+
+// holdNamespace makes a host: a network namespace, held by an idle child.
+func holdNamespace(t testing.TB) (pid int) {
+	t.Helper()
 	holder := exec.Command("cat") // ends with its standard input, that is with us
 	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	stdin, err := holder.StdinPipe()
@@ -83,19 +102,7 @@ func lay(t testing.TB, addr string) *cable {
 		stdin.Close()
 		_ = holder.Wait()
 	})
-	cables.Lock()
-	cables.n++
-	c := &cable{srv: fmt.Sprintf("srv%d", cables.n), cli: fmt.Sprintf("cli%d", cables.n), pid: holder.Process.Pid}
-	cables.Unlock()
-	run(t, "ip", "link", "set", "lo", "up")
-	run(t, "ip", "link", "add", c.srv, "type", "veth", "peer", "name", c.cli)
-	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", c.srv).Run() })
-	run(t, "ip", "link", "set", c.cli, "netns", fmt.Sprint(c.pid))
-	run(t, "ip", "addr", "add", addr, "dev", c.srv)
-	run(t, "ip", "link", "set", c.srv, "up")
-	c.run(t, "ip", "link", "set", "lo", "up")
-	c.run(t, "ip", "link", "set", c.cli, "up")
-	return c
+	return holder.Process.Pid
 }
 
 func run(t testing.TB, args ...string) string {

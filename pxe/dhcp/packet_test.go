@@ -3,6 +3,7 @@ package dhcp
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -49,6 +50,53 @@ func TestCaptures(t *testing.T) {
 			t.Errorf("%s: %v, UUID %v", name, m.client, m.client.UUID)
 		}
 	}
+}
+
+// What is sent to real firmware is as little as it needs, and stays that way: a
+// change here is a change on every machine's wire.
+func TestAnswersToCaptures(t *testing.T) {
+	want := map[string]string{
+		"ipxe-rom-discover.bin": `OFFER 10.9.0.100 next 10.9.0.1 file http://10.9.0.1:8081/ipxe?arch=0&mac=52:54:00:77:00:01&uuid=33221100-5544-7766-8899-aabbccddeeff
+53=02 54=0a090001 51=00000e10 1=ffffff00 97=0033221100554477668899aabbccddeeff 175=b00101 3=0a090001 6=0a090035 58=00000708 59=00000c4e 12=6e6f646531 15=6c61622e6578616d706c65 61=01525400770001`,
+		"ovmf-pxe-discover.bin": `OFFER 10.9.0.100 next 10.9.0.1 file snponly.efi
+53=02 54=0a090001 51=00000e10 1=ffffff00 97=0033221100554477668899aabbccddeeff 3=0a090001 6=0a090035 58=00000708 59=00000c4e 12=6e6f646531 15=6c61622e6578616d706c65 42=0a090001 28=0a0900ff`,
+		"ovmf-http-discover.bin": `OFFER 10.9.0.100 next 10.9.0.1 file http://10.9.0.1:8081/loader/snponly.efi
+53=02 54=0a090001 51=00000e10 1=ffffff00 97=0033221100554477668899aabbccddeeff 60=48545450436c69656e74 3=0a090001 6=0a090035 58=00000708 59=00000c4e 12=6e6f646531 15=6c61622e6578616d706c65 42=0a090001 28=0a0900ff`,
+	}
+	for name, text := range want {
+		d, _, _ := testDecider(pxe.ModeServer)
+		var p packet
+		if err := p.parse(captures(t)[name]); err != nil {
+			t.Fatal(err)
+		}
+		m, err := judge(&p, "e0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := d.decide(&m, onWire)
+		out, err := encode(make([]byte, offOpts, maxMessage), &m, &r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a packet
+		if err := a.parse(out); err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprintf("%v %v next %v file %s\n%s", messageType(a.option(optType)[0]), a.yiaddr(), a.addrAt(offSIAddr),
+			strings.TrimRight(string(out[offFile:offFile+lenFile]), "\x00"), listOptions(out))
+		if got != text {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, text)
+		}
+	}
+}
+
+// listOptions writes the options in the order they are sent.
+func listOptions(out []byte) string {
+	var list []string
+	for at := offOpts; out[at] != optEnd; at += 2 + int(out[at+1]) {
+		list = append(list, fmt.Sprintf("%d=%x", out[at], out[at+2:at+2+int(out[at+1])]))
+	}
+	return strings.Join(list, " ")
 }
 
 func TestParseRefuses(t *testing.T) {

@@ -182,6 +182,42 @@ func TestOtherServerIsReported(t *testing.T) {
 	}
 }
 
+// Through a real relay agent, from a network that the server has no interface on.
+func TestRelayAgent(t *testing.T) {
+	if _, err := exec.LookPath("dnsmasq"); err != nil {
+		skip(t, "dnsmasq, the relay agent, is not installed")
+	}
+	near := lay(t, "10.9.0.1/24")
+	near.run(t, "ip", "addr", "add", "10.9.0.2/24", "dev", near.cli) // the relay's side towards us
+	far := &cable{srv: "rel0", cli: "far0", pid: holdNamespace(t)}
+	near.run(t, "ip", "link", "add", far.srv, "type", "veth", "peer", "name", far.cli)
+	near.run(t, "ip", "link", "set", far.cli, "netns", fmt.Sprint(far.pid))
+	near.run(t, "ip", "addr", "add", "10.8.0.1/24", "dev", far.srv)
+	near.run(t, "ip", "link", "set", far.srv, "up")
+	far.run(t, "ip", "link", "set", far.cli, "up")
+	run(t, "ip", "route", "add", "10.8.0.0/24", "via", "10.9.0.2")
+	relay := exec.Command("nsenter", "-t", fmt.Sprint(near.pid), "-n", "dnsmasq", "--no-daemon", "--port=0", "--conf-file=/dev/null", "--user=root", "--dhcp-relay=10.8.0.1,10.9.0.1")
+	if err := relay.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = relay.Process.Kill()
+		_ = relay.Wait()
+	})
+	n := testSubnet(pxe.ModeServer)
+	n.Prefix, n.Gateway = netip.MustParsePrefix("10.8.0.0/24"), netip.MustParseAddr("10.8.0.1")
+	n.Pools = []pxe.Range{{From: netip.MustParseAddr("10.8.0.50"), To: netip.MustParseAddr("10.8.0.60")}}
+	book := &testBook{subnets: map[string]pxe.Subnet{near.srv: testSubnet(pxe.ModeServer), "far": n}}
+	start(t, &Server{Book: book, Leases: newMemLeases(), Interfaces: []string{near.srv}})
+	lease, err := far.client(t, nclient4.WithRetry(15)).Request(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := lease.ACK; a.YourIPAddr.String() != "10.8.0.50" || a.Router()[0].String() != "10.8.0.1" {
+		t.Errorf("through the relay: %v", a.Summary())
+	}
+}
+
 // An interface that is made anew is served again.
 func TestInterfaceComesBack(t *testing.T) {
 	c := lay(t, "10.9.0.1/24")

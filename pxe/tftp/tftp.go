@@ -67,7 +67,7 @@ type Server struct {
 	Note  func(pxe.Event)                          // takes events for the timeline, never blocks; nil for none
 	Owner func(netip.Addr) (key string, held bool) // who holds an address (pxe.Client.Key); nil when unknown
 
-	MaxTransfers int           // at once; 0 means 256
+	MaxTransfers int           // at once; 0 means 256. Addresses without an Owner share half of them
 	MaxPerClient int           // at once for one address; 0 means 8
 	MaxDuration  time.Duration // of one transfer; 0 means 10 minutes
 	Timeout      time.Duration // until a block is sent again; 0 means 1 second
@@ -152,9 +152,10 @@ type handler struct {
 	*Server
 	ctx context.Context
 
-	mu     sync.Mutex
-	total  int
-	active map[netip.Addr]int
+	mu        sync.Mutex
+	total     int
+	strangers int // transfers to addresses without an owner, which are easily made up
+	active    map[netip.Addr]int
 }
 
 var (
@@ -171,11 +172,12 @@ func (h *handler) read(name string, to io.ReaderFrom) error {
 	began := time.Now()
 	from := remote(to)
 	e := pxe.Event{Client: h.client(from), File: pxe.Printable(name, 128), Size: -1}
-	if !h.enter(from) {
+	known := len(e.Client.MAC) > 0
+	if !h.enter(from, known) {
 		h.note(e, pxe.EventRefused, fmt.Sprintf("refused %s to %v: too many transfers", e.File, e.Client))
 		return errBusy
 	}
-	defer h.leave(from)
+	defer h.leave(from, known)
 	f, size, err := h.Files.Open(key(name))
 	if err != nil {
 		return h.notOpened(e, err)
@@ -259,21 +261,28 @@ func remote(to io.ReaderFrom) netip.Addr {
 }
 
 // enter takes a place for a transfer, if there is one.
-func (h *handler) enter(from netip.Addr) bool {
+func (h *handler) enter(from netip.Addr, known bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.total >= or(h.MaxTransfers, 256) || h.active[from] >= or(h.MaxPerClient, 8) {
+	most := or(h.MaxTransfers, 256)
+	if h.total >= most || h.active[from] >= or(h.MaxPerClient, 8) || !known && h.strangers >= (most+1)/2 {
 		return false
 	}
 	h.total++
 	h.active[from]++
+	if !known {
+		h.strangers++
+	}
 	return true
 }
 
-func (h *handler) leave(from netip.Addr) {
+func (h *handler) leave(from netip.Addr, known bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.total--
+	if !known {
+		h.strangers--
+	}
 	if h.active[from]--; h.active[from] == 0 {
 		delete(h.active, from)
 	}

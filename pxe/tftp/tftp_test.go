@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -317,6 +318,31 @@ func TestTransferLimits(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("the places of dead clients are never free again")
 		}
+	}
+}
+
+// Addresses nobody has are easily made up; they leave half of the places to
+// machines with a lease.
+func TestStrangersLeavePlaces(t *testing.T) {
+	owner := func(a netip.Addr) (string, bool) { return "52:54:00:77:00:01", a.String() == "127.0.0.9" }
+	h := &handler{Server: &Server{MaxTransfers: 10, MaxPerClient: 10, Owner: owner}, active: map[netip.Addr]int{}}
+	stranger, machine := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.9")
+	got := map[netip.Addr]int{}
+	for _, a := range []netip.Addr{stranger, machine} {
+		for h.enter(a, len(h.client(a).MAC) > 0) {
+			got[a]++
+		}
+	}
+	if got[stranger] != 5 || got[machine] != 5 {
+		t.Errorf("places: %v", got)
+	}
+	for a, n := range got {
+		for range n {
+			h.leave(a, len(h.client(a).MAC) > 0)
+		}
+	}
+	if h.total != 0 || h.strangers != 0 || len(h.active) != 0 {
+		t.Errorf("after the end: %d, %d, %v", h.total, h.strangers, h.active)
 	}
 }
 
