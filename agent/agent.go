@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"berth/api"
@@ -24,6 +25,7 @@ const (
 	// firstPause and longestPause bound the pause before something that failed is tried again; see backoff.
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
+	refusedPause = time.Minute
 
 	// lookLimit is how long the first look holds up the first question for work. A device that does not answer may keep a look for
 	// ever; the machine can be told to reboot all the same.
@@ -67,7 +69,7 @@ type Agent struct {
 	Log *slog.Logger
 
 	// offset is the server's time minus ours, so that deadlines are right also where the clock may not be set.
-	offset   time.Duration
+	offset   atomic.Int64 // time.Duration
 	timeline timeline
 	finished results
 	begun    begun
@@ -149,6 +151,9 @@ func (a *Agent) register(ctx context.Context, limit time.Duration) (time.Duratio
 		if tries.failed(err) {
 			a.say("the server does not take this machine yet: %s", sentence(err))
 		}
+		if final(err) {
+			tries.next = refusedPause // a token that was refused is not better for being shown more often, and each time may alarm
+		}
 		if err := tries.pause(ctx); err != nil {
 			a.say("no server answered for %s", limit)
 			return 0, err
@@ -160,14 +165,15 @@ func (a *Agent) register(ctx context.Context, limit time.Duration) (time.Duratio
 func (a *Agent) welcome(s api.Session) {
 	now := time.Now()
 	if !s.Now.IsZero() {
-		a.offset = s.Now.Sub(now)
+		offset := s.Now.Sub(now)
 		if a.SetClock != nil {
 			if err := a.SetClock(s.Now); err != nil {
 				a.Log.Warn("set the clock", "error", err)
 			} else {
-				a.offset = 0
+				offset = 0
 			}
 		}
+		a.offset.Store(int64(offset))
 	}
 	name := Clean(s.Name, 64)
 	if name == "" {
@@ -340,7 +346,7 @@ func unknownHere(err error) bool {
 }
 
 // now is the server's time.
-func (a *Agent) now() time.Time { return time.Now().Add(a.offset) }
+func (a *Agent) now() time.Time { return time.Now().Add(time.Duration(a.offset.Load())) }
 
 // say tells the person at the machine and the timeline.
 func (a *Agent) say(format string, args ...any) {
@@ -349,6 +355,11 @@ func (a *Agent) say(format string, args ...any) {
 		a.Say(text)
 	}
 	a.Log.Info(text)
+	a.Note(text)
+}
+
+// Note puts a line on the timeline of this boot that need not be said aloud, such as one of the kernel's log.
+func (a *Agent) Note(text string) {
 	a.timeline.add(api.LogLine{At: a.now().UTC(), Text: text})
 }
 
@@ -380,7 +391,7 @@ func (r *retry) pause(ctx context.Context) error {
 	// Half of the pause is fixed and half is drawn, so that a rack that lost its server does not come back as one.
 	wait := r.next/2 + rand.N(r.next/2+1)
 	r.next = min(max(2*r.next, firstPause), longestPause)
-	return sleep(ctx, wait)
+	return sleep(ctx, min(wait, time.Until(r.until)))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

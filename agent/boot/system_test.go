@@ -142,3 +142,27 @@ func TestStuckConsole(t *testing.T) {
 }
 
 const testLimit = 30 * time.Second
+
+func TestParseKernelRecord(t *testing.T) {
+	for record, want := range map[string]string{
+		"3,1205,9876543,-;blk_update_request: I/O error, dev sda\n SUBSYSTEM=block\n": "blk_update_request: I/O error, dev sda",
+		"0,1,0,-;Kernel panic":           "Kernel panic",
+		"4,1206,9876543,-;a warning\n":   "",
+		"6,1207,9876543,-;information\n": "",
+		"11,1208,1,-;a daemon's error\n": "",
+		"-1,1,1,-;nonsense":              "",
+		"x;y":                            "",
+		"3,1":                            "",
+		"":                               "",
+		"3,1,1,-;\n":                     "",
+	} {
+		if got, bad := parseKernelRecord(record); got != want || bad != (want != "") {
+			t.Errorf("parseKernelRecord(%q) = %q, %t", record, got, bad)
+		}
+	}
+}
+
+func FuzzKernelRecord(f *testing.F) {
+	f.Add("3,1205,9876543,-;text\n KEY=value\n")
+	f.Fuzz(func(_ *testing.T, record string) { parseKernelRecord(record) })
+}

@@ -2,6 +2,7 @@ package look
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 
 	"berth/agent"
@@ -58,6 +59,7 @@ func diskFacts(s Source, d Disk, p *problems) inventory.DiskFacts {
 		Name: text(d.Name), Model: text(d.Model), Serial: text(d.Serial), WWN: text(d.WWN), SizeBytes: d.Size,
 		Transport: string(d.Transport), Type: diskType(d.Observed), Rotational: d.Rotational, LogicalBlockBytes: d.BlockSize,
 		ReadOnly: d.ReadOnly, Removable: d.Removable,
+		Slot:     slot(s, d.Name),
 		Firmware: or(word(s, dir+"firmware_rev"), word(s, dir+"rev")),
 		SMART:    health(s, d, p),
 	}
@@ -72,6 +74,38 @@ func diskFacts(s Source, d Disk, p *problems) inventory.DiskFacts {
 		*p = append(*p, text("what is on "+f.Name+" could not be read: "+d.Content.Incomplete))
 	}
 	return f
+}
+
+// slot is the bay a disk sits in, as its enclosure (SCSI Enclosure Services) or its PCI slot is labelled.
+func slot(s Source, name string) string {
+	names, err := s.ReadDir("sys/block/" + name + "/device")
+	if err != nil {
+		return ""
+	}
+	for _, link := range names {
+		if label, is := strings.CutPrefix(link, "enclosure_device:"); is {
+			return text(label)
+		}
+	}
+	return pciSlot(s, pciAddress(s, "sys/block/"+name))
+}
+
+// pciSlot finds the label of the slot whose address is that of a function without its number.
+func pciSlot(s Source, function string) string {
+	device, _, ok := strings.Cut(function, ".")
+	if !ok {
+		return ""
+	}
+	slots, err := s.ReadDir("sys/bus/pci/slots")
+	if err != nil {
+		return ""
+	}
+	for _, label := range slots {
+		if word(s, "sys/bus/pci/slots/"+label+"/address") == device {
+			return text(label)
+		}
+	}
+	return ""
 }
 
 // virtual says that there is no disk behind the disk, or none that can be known from here.

@@ -50,6 +50,8 @@ func (l *Live) Ask(q Question, device string) ([]byte, error) {
 		return askLAN(device, 3)
 	case AskBMCMAC:
 		return askLAN(device, 5)
+	case AskTPMKey:
+		return askTPM(device, readEK)
 	case AskNVMeHealth:
 		return nvmeLog(device, 0x02, 512)
 	}
@@ -122,6 +124,27 @@ func openDevice(name string) (*os.File, error) {
 		return nil, fmt.Errorf("open /dev/%s: %w", name, err)
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// askTPM sends one command. The kernel's resource manager takes a command by one write and gives the reply by one read, which waits.
+func askTPM(device string, command []byte) ([]byte, error) {
+	fd, err := unix.Open("/dev/"+device, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open /dev/%s: %w", device, err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, command); err != nil {
+		return nil, fmt.Errorf("send the TPM a command: %w", err)
+	}
+	if err := waitReadable(fd, deviceTimeout); err != nil {
+		return nil, fmt.Errorf("wait for the TPM's reply: %w", err)
+	}
+	reply := make([]byte, 4096)
+	size, err := unix.Read(fd, reply)
+	if err != nil {
+		return nil, fmt.Errorf("read the TPM's reply: %w", err)
+	}
+	return reply[:max(size, 0)], nil
 }
 
 // deviceTimeout is what a device is given to answer one question.

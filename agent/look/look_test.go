@@ -100,3 +100,44 @@ func TestJudgeBMCDevice(t *testing.T) {
 		}
 	}
 }
+
+func TestPublicArea(t *testing.T) {
+	reply := append([]byte{0x80, 0x01, 0, 0, 0, 18, 0, 0, 0, 0, 0, 4}, "key!nm"...)
+	if got, err := publicArea(reply); err != nil || string(got) != "key!" {
+		t.Errorf("%q, %v", got, err)
+	}
+	refused := append([]byte{}, reply...)
+	refused[8] = 1
+	for name, raw := range map[string][]byte{"refused": refused, "cut": reply[:14], "nothing": nil, "no key": {0x80, 1, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0}} {
+		if got, err := publicArea(raw); err == nil {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// bay is a machine of words only.
+func bay(entries map[string]string) *Recording {
+	r := &Recording{entries: map[string][]byte{}}
+	for name, value := range entries {
+		r.entries[name] = []byte(value)
+	}
+	return r
+}
+
+func TestSlot(t *testing.T) {
+	s := bay(map[string]string{
+		"dir/sys/block/sda/device":           "block\nenclosure_device:Slot 05\nvendor",
+		"dir/sys/block/nvme0n1/device":       "model\nserial",
+		"link/sys/block/nvme0n1":             "../devices/pci0000:3a/0000:3a:00.0/0000:3b:00.0/nvme/nvme0/nvme0n1",
+		"dir/sys/bus/pci/slots":              "160\n161",
+		"file/sys/bus/pci/slots/160/address": "0000:3c:00\n",
+		"file/sys/bus/pci/slots/161/address": "0000:3b:00\n",
+		"dir/sys/block/sdb/device":           "vendor",
+		"link/sys/block/sdb":                 "../devices/pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0/block/sdb",
+	})
+	for name, want := range map[string]string{"sda": "Slot 05", "nvme0n1": "161", "sdb": "", "gone": ""} {
+		if got := slot(s, name); got != want {
+			t.Errorf("slot of %s is %q, want %q", name, got, want)
+		}
+	}
+}

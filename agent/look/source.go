@@ -53,6 +53,7 @@ const (
 	AskBMCDevice        Question = "bmc-device"        // IPMI Get Device ID, without the completion code
 	AskBMCAddress       Question = "bmc-address"       // IPMI LAN parameter 3
 	AskBMCMAC           Question = "bmc-mac"           // IPMI LAN parameter 5
+	AskTPMKey           Question = "tpm-key"           // TPM2_ReadPublic of the endorsement key, with its header
 	AskLLDP             Question = "lldp"              // of a port: the last LLDP frame heard, with its Ethernet header
 )
 

@@ -57,6 +57,11 @@ func workAsInit(ctx context.Context, system *boot.System) (ending agent.Ending, 
 		Later: later, SetClock: boot.SetClock, Disks: &agent.Disks{},
 		Say: func(sentence string) { system.Console.Say("%s", sentence) },
 	}
+	go func() {
+		if err := boot.HearKernel(ctx, a.Note); err != nil {
+			system.Console.Say("the kernel's log cannot be read: %v", err)
+		}
+	}()
 	return a.Run(ctx)
 }
 
