@@ -28,7 +28,7 @@ type host struct {
 }
 
 // plugIn makes a host and a cable to it, with 10.9.0.1/24 at our end.
-func plugIn(t *testing.T, ours, theirs string) *host {
+func plugIn(t testing.TB, ours, theirs string) *host {
 	t.Helper()
 	h := newHost(t, ours, theirs)
 	run(t, "ip", "addr", "add", "10.9.0.1/24", "dev", ours)
@@ -36,7 +36,7 @@ func plugIn(t *testing.T, ours, theirs string) *host {
 }
 
 // newHost makes a host and a cable to it, without addresses.
-func newHost(t *testing.T, ours, theirs string) *host {
+func newHost(t testing.TB, ours, theirs string) *host {
 	t.Helper()
 	if os.Getenv(inNamespace) == "" {
 		skip(t, "network namespaces need root")
@@ -76,13 +76,13 @@ func newHost(t *testing.T, ours, theirs string) *host {
 	return h
 }
 
-func (h *host) run(t *testing.T, args ...string) string {
+func (h *host) run(t testing.TB, args ...string) string {
 	t.Helper()
 	return run(t, append([]string{"nsenter", "-t", fmt.Sprint(h.pid), "-n"}, args...)...)
 }
 
 // in calls f on the host. Sockets that f opens stay there.
-func (h *host) in(t *testing.T, f func() error) {
+func (h *host) in(t testing.TB, f func() error) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {

@@ -273,6 +273,38 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
+// A hundred thousand names made of the pieces that traversal is made of: only
+// those of the table open anything.
+func TestMutatedNames(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "a.efi")
+	if err := os.WriteFile(good, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pieces := []string{"a.efi", "..", ".", "/", "\\", "//", "....//", "%2e", "%2f", "\x00", "\xff", dir, "etc/passwd", "C:", "~", " ", "A.EFI", "\xc0\xae", "file://"}
+	files := Paths{"a.efi": good}
+	rng := rand.New(rand.NewPCG(7, 7))
+	hits := 0
+	for range 100_000 {
+		name := ""
+		for range 1 + rng.IntN(6) {
+			name += pieces[rng.IntN(len(pieces))]
+		}
+		f, _, err := files.Open(key(name))
+		if err != nil {
+			continue
+		}
+		f.Close()
+		hits++
+		if strings.TrimRight(strings.TrimLeft(name, "/"), "\xff") != "a.efi" {
+			t.Fatalf("%q opened a file", name)
+		}
+	}
+	if hits == 0 {
+		t.Error("no name hit the table: the test says nothing")
+	}
+}
+
 // FuzzName: no name but those of the table opens anything.
 func FuzzName(f *testing.F) {
 	dir := f.TempDir()
