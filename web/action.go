@@ -200,6 +200,9 @@ type patientReader struct {
 	next int64 // the deadline is renewed when this many bytes have come
 }
 
+// settleTimeout is how long an image that has arrived may take to be checked and put away.
+const settleTimeout = time.Hour
+
 // renewEvery is the least that must come in each minute of patience: 64 KiB.
 const renewEvery = 64 << 10
 
@@ -212,6 +215,10 @@ func (p *patientReader) Read(b []byte) (int, error) {
 	}
 	n, err := p.body.Read(b)
 	p.got += int64(n)
+	if err == io.EOF {
+		// All has come. What follows is our own work; a deadline for reading that passed meanwhile would cancel it.
+		_ = errors.Join(p.rc.SetReadDeadline(time.Time{}), p.rc.SetWriteDeadline(time.Now().Add(settleTimeout)))
+	}
 	return n, err
 }
 

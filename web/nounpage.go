@@ -83,10 +83,8 @@ func (s *Server) listOf(r *http.Request, who caller, n *inventory.Noun) (listVie
 		return l, err
 	}
 	redactAll(l.Page.Items, who)
+	l.Columns = columns(n)
 	for _, f := range n.Fields {
-		if f.List && !f.Hidden {
-			l.Columns = append(l.Columns, f)
-		}
 		if f.Filter && !f.Hidden {
 			l.Filters = append(l.Filters, filterOf(f, v))
 		}
@@ -94,6 +92,21 @@ func (s *Server) listOf(r *http.Request, who caller, n *inventory.Noun) (listVie
 	l.Narrowed = len(q.Filters) > 0 || q.Search != ""
 	l.pages(v)
 	return l, nil
+}
+
+// columns are a list's: when it happened comes first where the order is that of time, and no other column says it.
+func columns(n *inventory.Noun) []inventory.Field {
+	var list []inventory.Field
+	if f, ok := n.Field("created_at"); ok && n.Sort == "-created_at" {
+		f.Title = "When"
+		list = append(list, f)
+	}
+	for _, f := range n.Fields {
+		if f.List && !f.Hidden {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // pages works out the addresses of the first and the next page.

@@ -219,8 +219,8 @@ func (s *Server) rackContents(ctx context.Context, rack *inventory.Rack) ([]*inv
 const svgStyle = `text{font:12px system-ui,sans-serif;fill:#1b2733}.unit{fill:#fff;stroke:#d5dce3}.number{font-size:11px;fill:#66727f}
 .frame{fill:none;stroke:#4a5663;stroke-width:2}.box rect{stroke:#fff;stroke-width:1}.box text{fill:#fff;text-anchor:middle}
 .green rect{fill:#1e7d45}.blue rect{fill:#1f5fae}.cyan rect{fill:#0b7285}.red rect{fill:#b3261e}.yellow rect{fill:#8a6100}.purple rect{fill:#6b3fa0}.gray rect{fill:#5c6670}
-.blocked rect{fill:url(#hatch);stroke:#b9c1c9}.blocked text{fill:#66727f}.hatch{stroke:#b9c1c9}
-@media(prefers-color-scheme:dark){text{fill:#dde4ec}.unit{fill:#1a222b;stroke:#2d3843}.frame{stroke:#8b97a4}.box rect{stroke:#11171d}.number,.blocked text{fill:#8b97a4}.hatch{stroke:#3b4855}}`
+.blocked>rect{fill:url(#hatch);stroke:#b9c1c9}.blocked text{fill:#66727f}.hatch{stroke:#b9c1c9}.hatchback{fill:#fff}
+@media(prefers-color-scheme:dark){text{fill:#dde4ec}.unit{fill:#1a222b;stroke:#2d3843}.frame{stroke:#8b97a4}.box rect{stroke:#11171d}.number,.blocked text{fill:#8b97a4}.hatch{stroke:#3b4855}.hatchback{fill:#1a222b}}`
 
 var svgPolicy = func() string {
 	sum := sha256.Sum256([]byte(svgStyle))

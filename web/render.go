@@ -340,6 +340,9 @@ func cell(n *inventory.Noun, f inventory.Field, obj inventory.Object, names map[
 		return data(value)
 	}
 	text := fmt.Sprint(value)
+	if c, ok := obj.(*inventory.Change); ok && f.Name == "display" {
+		return reference(c.Noun, c.Object, map[inventory.UID]string{c.Object: text})
+	}
 	if f.Name == n.Label() && text != "" {
 		return template.HTML(`<a href="` + html(pageOf(n, obj)) + `">` + html(text) + `</a>`)
 	}

@@ -96,16 +96,16 @@ func (s *Server) bind(rt route) http.Handler {
 	})
 }
 
-// limitRequest bounds body and time of an ordinary request; a slow client loses its connection, not the server a place.
+// limitRequest bounds body and time of a request; a slow client loses its connection, not the server a place. A stream begins with the
+// same limits on time and renews them itself.
 func limitRequest(w http.ResponseWriter, r *http.Request, rt route) {
-	if rt.stream {
-		return
+	switch {
+	case rt.stream:
+	case rt.surface == surfaceAgent:
+		r.Body = http.MaxBytesReader(w, r.Body, api.AgentBodyLimit)
+	default:
+		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 	}
-	limit := int64(bodyLimit)
-	if rt.surface == surfaceAgent {
-		limit = api.AgentBodyLimit
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	rc := http.NewResponseController(w)
 	// Errors mean that the connection has no deadlines (a test's recorder): then there is nothing to bound.
 	_ = rc.SetReadDeadline(time.Now().Add(readTimeout))
