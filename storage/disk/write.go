@@ -379,10 +379,10 @@ func (w *writer) writeSeed() error {
 	return w.t.Sync()
 }
 
-// fingerprint is what a frame is known by from its writing to its reading back. The SHA-256 of the frame was compared
+// fingerprint is what a frame is known by from its writing to its reading back. The digest of the frame was compared
 // just before, against everybody who could alter it on its way here. What is left to fear is the disk, which makes
-// errors and has no intentions, so that 64 bits of xxHash are enough; they cost next to nothing, where a second SHA-256
-// would double the processor time of the whole write, and more than that on machines without instructions for it.
+// errors and has no intentions, so that 64 bits of xxHash are enough; they cost next to nothing, where computing the
+// digest again would double the processor time of the whole write.
 func fingerprint(f *image.Frame) uint64 {
 	if f.Zero() {
 		return 0

@@ -5,7 +5,6 @@ package disk
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -89,7 +88,7 @@ func inMem(raw []byte) *inMemory {
 	m := &inMemory{raw: raw, index: image.Index{Size: int64(len(raw))}}
 	for at := 0; at < len(raw); at += image.FrameSize {
 		frame := raw[at:min(len(raw), at+image.FrameSize)]
-		e := image.Entry{Digest: sha256.Sum256(frame)}
+		e := image.Entry{Digest: image.DigestFrame(frame)}
 		if !image.IsZero(frame) {
 			e.Stored = uint32(len(frame))
 		}

@@ -396,7 +396,7 @@ func (s *storer) compress() error {
 		if IsZero(p.raw) {
 			p.entry.Digest = ZeroDigest(len(p.raw))
 		} else {
-			p.entry.Digest = sha256.Sum256(p.raw)
+			p.entry.Digest = DigestFrame(p.raw)
 			p.stored = z.EncodeAll(p.raw, p.stored)
 			p.entry.Stored = uint32(len(p.stored))
 			p.entry.Check = crc32.Checksum(p.stored, castagnoli)

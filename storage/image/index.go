@@ -1,7 +1,6 @@
 package image
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -15,8 +14,8 @@ type Entry struct {
 	// Check is the CRC-32C of the compressed bytes. It is no security: it finds damage without decoding, and keeps
 	// damaged bytes from the decoder.
 	Check uint32
-	// Digest is the SHA-256 of the raw bytes.
-	Digest [sha256.Size]byte
+	// Digest is that of the raw bytes; see [DigestFrame].
+	Digest FrameDigest
 }
 
 // Index describes every frame of an image. Offsets are not part of it: frames follow each other without gaps, so there
@@ -30,7 +29,7 @@ type Index struct {
 const (
 	indexMagic  = "berthidx"
 	indexHeader = 8 + 4 + 4 + 8 // magic, version, frame size, raw size
-	entrySize   = 4 + 4 + sha256.Size
+	entrySize   = 4 + 4 + len(FrameDigest{})
 	// indexVersion is the first format; a reader refuses any other.
 	indexVersion = 1
 	// maxIndex is the largest index in bytes, that of an image of MaxSize.
@@ -77,7 +76,7 @@ func (x *Index) DataBytes() int64 {
 
 // Tree returns the tree hash.
 func (x *Index) Tree() Tree {
-	digests := make([][sha256.Size]byte, len(x.Entries))
+	digests := make([]FrameDigest, len(x.Entries))
 	for i := range x.Entries {
 		digests[i] = x.Entries[i].Digest
 	}

@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -276,7 +275,7 @@ func decodeFrame(z *zstd.Decoder, x *Index, i int, stored, buf []byte) ([]byte, 
 	if err != nil {
 		return nil, fmt.Errorf("frame %d of the image: zstd: %v: %w", i, err, ErrCorrupt)
 	}
-	if len(raw) != n || sha256.Sum256(raw) != e.Digest {
+	if len(raw) != n || DigestFrame(raw) != e.Digest {
 		return nil, fmt.Errorf("frame %d of the image does not have its digest: %w", i, ErrCorrupt)
 	}
 	return raw, nil
