@@ -221,8 +221,17 @@ func (s *Service) imageWritten(r *Run, data agentData) error {
 	return nil
 }
 
-// tableUUID is the attribute by which a disk that berth wrote is known again.
-const tableUUID = "table_uuid"
+// The attributes of a disk that berth wrote: by what it is known again, and since when. What an agent saw before then is of no account.
+const (
+	tableUUID = "table_uuid"
+	writtenAt = "written_at"
+)
+
+// writtenSince tells whether berth wrote a disk after an agent had looked at it.
+func writtenSince(c *inventory.Component, seen time.Time) bool {
+	at, err := time.Parse(time.RFC3339Nano, c.Attributes[writtenAt])
+	return err == nil && at.After(seen)
+}
 
 func writtenDisk(tx inventory.Tx, device inventory.UID, disk storage.Disk, digest, table string) error {
 	parts, err := disksOf(tx, device)
@@ -237,7 +246,7 @@ func writtenDisk(tx inventory.Tx, device inventory.UID, disk storage.Disk, diges
 		if c.Attributes == nil {
 			c.Attributes = map[string]string{}
 		}
-		c.Attributes[tableUUID] = table
+		c.Attributes[tableUUID], c.Attributes[writtenAt] = table, tx.Now().UTC().Format(time.RFC3339Nano)
 		if err := tx.Update(c); err != nil {
 			return err
 		}

@@ -141,7 +141,7 @@ func facts() inventory.Facts {
 	return inventory.Facts{
 		System: inventory.SystemFacts{Manufacturer: "Acme", Product: "Box", Serial: "SN-0001", UUID: "11111111-2222-3333-4444-555555555555", Arch: "amd64"},
 		NICs:   []inventory.NICFacts{{Name: "eth0", MAC: mac, BootedFrom: true}},
-		DIMMs:  []inventory.DIMMFacts{{Slot: "A1", Serial: "D1", SizeMiB: 1024}},
+		DIMMs:  []inventory.DIMMFacts{{Slot: "A1", Serial: "DIMM-1", SizeMiB: 1024}},
 		Disks:  []inventory.DiskFacts{{Name: "sda", Serial: "DISK-1", SizeBytes: 8 << 30, ContentRead: true}},
 	}
 }
@@ -426,5 +426,51 @@ func TestForeignDataNeedsConsent(t *testing.T) {
 	if len(a.Write.Consent) != 1 || a.Write.Ours {
 		text, _ := json.Marshal(a.Write)
 		t.Errorf("the agent is told: %s", text)
+	}
+}
+
+// What a source sees of a kind that nobody listed is the record's first word on it; what it sees otherwise than listed is a deviation.
+func TestTheFirstSightOfAKindIsNoDeviation(t *testing.T) {
+	r := newRig(t)
+	d := r.enrolled()
+	parts := func() (kinds []string) {
+		list, err := inventory.List[inventory.Component](ctx, r.store, inventory.Query{Sort: "kind"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range list {
+			kinds = append(kinds, c.Kind+" "+c.Serial)
+		}
+		return kinds
+	}
+	deviations := func() []*inventory.Deviation {
+		list, err := inventory.List[inventory.Deviation](ctx, r.store, inventory.Query{Filters: []inventory.Filter{inventory.Is("verdict", "open")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	f := facts()
+	f.PSUs = []inventory.PSUFacts{{Slot: "PSU1", Serial: "PSU-1"}}
+	if err := r.service.Report(ctx, "key-1", f); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(parts(), ", "), "disk DISK-1, memory DIMM-1, nic "+mac+", psu PSU-1"; got != want || len(deviations()) != 0 {
+		t.Fatalf("parts of %s: %s; deviations %v", d.Name, got, deviations())
+	}
+	f.DIMMs = nil // not reported: unknown, and no deviation
+	f.PSUs = append(f.PSUs, inventory.PSUFacts{Slot: "PSU2", Serial: "PSU-2"})
+	if err := r.service.Report(ctx, "key-1", f); err != nil {
+		t.Fatal(err)
+	}
+	open := deviations()
+	if len(open) != 1 || !strings.Contains(open[0].Observed, "PSU-2") {
+		t.Fatalf("deviations: %+v", open)
+	}
+	if err := r.service.Verdict(ctx, admin(), string(open[0].UID), "take_observed", "it was added"); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(parts(), ", "); !strings.HasSuffix(got, "psu PSU-1, psu PSU-2") {
+		t.Errorf("after the verdict: %s", got)
 	}
 }

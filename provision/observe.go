@@ -225,8 +225,9 @@ func (s *Service) compare(tx inventory.Tx, d *inventory.Device, f inventory.Fact
 	if err != nil {
 		return err
 	}
-	if len(parts) == 0 {
-		return adoptParts(tx, d.UID, f)
+	parts, err = adoptKinds(tx, d.UID, parts, f)
+	if err != nil || len(parts) == 0 {
+		return err
 	}
 	intended := make([]inventory.Component, len(parts))
 	for i, p := range parts {
@@ -235,17 +236,26 @@ func (s *Service) compare(tx inventory.Tx, d *inventory.Device, f inventory.Fact
 	return s.updateDeviations(tx, d, f.Source, inventory.Differences(intended, d, f))
 }
 
-// adoptParts takes what was seen as what is intended, of a machine whose parts nobody listed.
-func adoptParts(tx inventory.Tx, device inventory.UID, f inventory.Facts) error {
-	if f.Source != inventory.SourceAgent {
-		return nil // the BMC sees less; wait for the agent
+// adoptKinds takes what was seen as what is intended, of each kind of part that the record lists none of: nobody has said anything about
+// them yet, and what nobody said cannot be deviated from. What the agent sees of a kind goes before what the BMC does, because a BMC sees less.
+func adoptKinds(tx inventory.Tx, device inventory.UID, parts []*inventory.Component, f inventory.Facts) ([]*inventory.Component, error) {
+	if len(parts) == 0 && f.Source == inventory.SourceBMC {
+		return nil, nil
+	}
+	listed := map[string]bool{}
+	for _, c := range parts {
+		listed[c.Kind] = true
 	}
 	for _, c := range inventory.Components(device, f) {
-		if err := tx.Create(&c); err != nil {
-			return err
+		if listed[c.Kind] {
+			continue
 		}
+		if err := tx.Create(&c); err != nil {
+			return nil, err
+		}
+		parts = append(parts, &c)
 	}
-	return nil
+	return parts, nil
 }
 
 // updateDeviations opens what is new, and resolves what is not there any more. A verdict that a person gave stays.

@@ -162,7 +162,12 @@ func diskRequest(tx inventory.Tx, d *inventory.Device, img *inventory.Image, f i
 			r.Bindings = append(r.Bindings, storage.Binding{Role: role, Serial: c.Serial, WWN: c.WWN})
 		}
 		if c.WrittenImage != "" {
-			r.Written = append(r.Written, storage.Written{Serial: c.Serial, WWN: c.WWN, TableUUID: c.Attributes[tableUUID]})
+			written := storage.Written{Serial: c.Serial, WWN: c.WWN, TableUUID: c.Attributes[tableUUID]}
+			if writtenSince(c, f.ObservedAt) {
+				// The table that was seen is the one from before our write. The next report is held against ours before anything is written.
+				written.TableUUID = ""
+			}
+			r.Written = append(r.Written, written)
 		}
 	}
 	if disk != "" {

@@ -102,6 +102,7 @@ func (s *Service) cleared(r *Run, data agentData) error {
 				}
 				c.WrittenImage = ""
 				delete(c.Attributes, tableUUID)
+				delete(c.Attributes, writtenAt)
 				if err := tx.Update(c); err != nil {
 					return err
 				}
