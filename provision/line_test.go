@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -441,6 +442,7 @@ func TestTheFirstSightOfAKindIsNoDeviation(t *testing.T) {
 		for _, c := range list {
 			kinds = append(kinds, c.Kind+" "+c.Serial)
 		}
+		slices.Sort(kinds)
 		return kinds
 	}
 	deviations := func() []*inventory.Deviation {
