@@ -51,6 +51,9 @@ type machineView struct {
 	state inventory.State
 	offer bool
 	until time.Time // zero: as long as offer is set
+	// chained is set once our loader has run on the machine: then it may be sent through it again on its way to the disk.
+	chained bool
+	ported  bool // a MAC address of it is on record
 }
 
 // Situation says what is on record about a client.
@@ -60,7 +63,7 @@ func (b *Book) Situation(c pxe.Client) pxe.Situation {
 	if m == nil {
 		return pxe.Situation{Boot: pxe.BootAgent, Reason: "nobody knows this machine"}
 	}
-	out := pxe.Situation{Machine: string(m.uid), Name: m.name, Boot: pxe.BootLocal}
+	out := pxe.Situation{Machine: string(m.uid), Name: m.name, Boot: pxe.BootLocal, Chained: m.chained}
 	switch {
 	case m.offer && (m.until.IsZero() || b.service.Now().Before(m.until)):
 		out.Boot, out.Reason = pxe.BootAgent, "it is offered the agent"
@@ -72,7 +75,8 @@ func (b *Book) Situation(c pxe.Client) pxe.Situation {
 	return out
 }
 
-// find knows a machine by the port it asks through, and else by its system UUID, in either byte order.
+// find knows a machine by the port it asks through. One of which no port is on record is known by its system UUID, in either byte order;
+// for all others a UUID is a claim that anybody on the wire can make.
 func (s *snapshot) find(c pxe.Client) *machineView {
 	if len(c.MAC) > 0 {
 		if uid, ok := s.byMAC[c.MAC.String()]; ok {
@@ -83,7 +87,7 @@ func (s *snapshot) find(c pxe.Client) *machineView {
 		return nil
 	}
 	for _, u := range []pxe.UUID{c.UUID, c.UUID.Swapped()} {
-		if uid, ok := s.byUUID[u.String()]; ok {
+		if uid, ok := s.byUUID[u.String()]; ok && !s.machines[uid].ported {
 			return s.machines[uid]
 		}
 	}
@@ -178,7 +182,7 @@ func (b *Book) rebuild(ctx context.Context) error {
 	snap := &snapshot{machines: map[inventory.UID]*machineView{}, byMAC: map[string]inventory.UID{}, byUUID: map[string]inventory.UID{},
 		reserved: map[netip.Addr]inventory.UID{}, byPort: map[inventory.UID]netip.Addr{}, ports: map[string]inventory.UID{}}
 	err := each(ctx, l, "machine", nil, func(d *inventory.Device) {
-		m := &machineView{uid: d.UID, name: d.Name, state: d.ProvisionState, offer: d.NetbootOffer}
+		m := &machineView{uid: d.UID, name: d.Name, state: d.ProvisionState, offer: d.NetbootOffer, chained: d.SeenAt != nil && d.ProvisionState != inventory.StateForeign}
 		if d.OfferedUntil != nil {
 			m.until = *d.OfferedUntil
 		}
@@ -192,8 +196,8 @@ func (b *Book) rebuild(ctx context.Context) error {
 			return
 		}
 		snap.ports[p.MAC] = p.UID
-		if snap.machines[p.Device] != nil {
-			snap.byMAC[p.MAC] = p.Device
+		if m := snap.machines[p.Device]; m != nil && p.Kind != "bmc" {
+			snap.byMAC[p.MAC], m.ported = p.Device, true
 		}
 	})
 	if err != nil {

@@ -509,7 +509,7 @@ func (s *server) serveBoot(ctx context.Context) error {
 		Owner: leases.Owner, Addr: s.boot, Log: s.log}
 	group.Go(func() error { return boot.Serve(ctx) })
 	if addr := s.tftpAddress(); addr != "" {
-		files := &tftp.Server{Files: tftp.Paths(loaderPaths(s.bootFiles)), Addr: addr, Note: book.Note, Owner: leases.Owner, Log: s.log}
+		files := &tftp.Server{Files: tftp.Paths(loaderPaths(s.bootFiles)), Addr: addr, Note: book.Note, Owner: ownerOf(leases), Log: s.log}
 		group.Go(func() error { return files.Serve(ctx) })
 	}
 	if len(s.interfaces) > 0 && s.dhcp != "off" {
@@ -517,6 +517,17 @@ func (s *server) serveBoot(ctx context.Context) error {
 		group.Go(func() error { return wire.Serve(ctx) })
 	}
 	return group.Wait()
+}
+
+// ownerOf knows who holds an address by a lease of ours, and else by what the kernel sees on the wire, where another server lends them.
+func ownerOf(leases *lease.Table) func(netip.Addr) (string, bool) {
+	return func(a netip.Addr) (string, bool) {
+		if key, ok := leases.Owner(a); ok {
+			return key, true
+		}
+		mac, ok := httpboot.KernelNeighbour(a)
+		return mac.String(), ok
+	}
 }
 
 // tftpAddress is empty when TFTP is off.
