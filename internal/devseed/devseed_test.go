@@ -5,12 +5,17 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
+	"berth/internal/pgtest"
 	"berth/inventory"
 	"berth/inventory/store"
 )
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
 
 func open(t testing.TB) *store.Store {
 	t.Helper()
@@ -127,4 +132,57 @@ func BenchmarkSeed(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkList is what pages of 50 out of 10,000 machines cost, on both databases: wall time, and processor time of this process alone.
+func BenchmarkList(b *testing.B) {
+	databases := map[string]func(b *testing.B) *store.Store{
+		"sqlite": func(b *testing.B) *store.Store { return open(b) },
+		"postgres": func(b *testing.B) *store.Store {
+			s, err := store.Open(context.Background(), store.Options{DSN: pgtest.Database(b)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = s.Close() })
+			return s
+		},
+	}
+	queries := map[string]inventory.Query{
+		"page":   {},
+		"count":  {Count: true},
+		"state":  {Filters: []inventory.Filter{inventory.Is("provision_state", inventory.StateReady)}},
+		"search": {Search: "kube-09"},
+	}
+	machine, _ := inventory.NounOf("machine")
+	for name, open := range databases {
+		b.Run(name, func(b *testing.B) {
+			s := open(b)
+			start := time.Now()
+			if err := Seed(context.Background(), s, 10_000, 1); err != nil {
+				b.Fatal(err)
+			}
+			b.Logf("10,000 machines were seeded in %v", time.Since(start).Round(time.Second))
+			for what, q := range queries {
+				b.Run(what, func(b *testing.B) { benchmarkList(b, s, machine, q) })
+			}
+		})
+	}
+}
+
+func benchmarkList(b *testing.B, s *store.Store, n *inventory.Noun, q inventory.Query) {
+	before := processorTime(b)
+	for b.Loop() {
+		if _, err := s.List(context.Background(), n, q); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -445,7 +445,9 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("a location within itself: %v", err)
 		}
 		subnet := create(t, s, &inventory.Subnet{Name: "lan", Prefix: "10.0.0.0/24"})
-		err = try(s, func(tx inventory.Tx) error { return tx.Create(&inventory.Address{Address: "10.0.1.1", Subnet: subnet.UID}) })
+		err = try(s, func(tx inventory.Tx) error {
+			return tx.Create(&inventory.Address{Address: "10.0.1.1", Subnet: subnet.UID})
+		})
 		if i := asInvalid(err); i == nil || i.Fields["address"] == "" {
 			t.Errorf("an address outside its subnet: %v", err)
 		}

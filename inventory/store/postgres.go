@@ -26,11 +26,12 @@ type postgresDriver struct {
 	db *gorm.DB
 	// server tells our own notifications from those of others.
 	server inventory.UID
+	again  chan struct{} // held by whoever tries again
 }
 
 const (
 	postgresConnections = 16
-	maxAttempts         = 40
+	maxRetry            = time.Minute
 	channel             = "berth_changed"
 )
 
@@ -61,7 +62,7 @@ func (s *Store) openPostgres(ctx, background context.Context) error {
 	if err := migrate(ctx, goose.DialectPostgres, pool, goose.WithSessionLocker(locker)); err != nil {
 		return explainPostgres(err)
 	}
-	d := &postgresDriver{db: s.write, server: inventory.NewUID()}
+	d := &postgresDriver{db: s.write, server: inventory.NewUID(), again: make(chan struct{}, 1)}
 	s.read, s.driver = s.write, d
 	conn, err := listenOn(ctx, config)
 	if err != nil {
@@ -74,13 +75,16 @@ func (s *Store) openPostgres(ctx, background context.Context) error {
 }
 
 func (d *postgresDriver) transact(ctx context.Context, work func(*gorm.DB) error) error {
-	var err error
-	for attempt := range maxAttempts {
-		err = d.db.WithContext(ctx).Transaction(func(db *gorm.DB) error { return guarded(work, db) }, &sql.TxOptions{Isolation: sql.LevelSerializable})
-		if !retriable(err, attempt) {
+	giveUp := time.Now().Add(maxRetry)
+	for attempt := 0; ; attempt++ {
+		err := d.attempt(ctx, attempt, work)
+		switch {
+		case !retriable(err, attempt):
 			return rethrow(err)
+		case time.Now().After(giveUp):
+			return fmt.Errorf("the record is too busy: an edit met others %d times: %w", attempt+1, err)
 		}
-		// The pause grows to about 50 ms and is random, so that two that met do not meet again.
+		// The pause grows to about 50 ms and is random, so that two servers that met do not meet again.
 		pause := time.Duration(rand.Int64N(int64(time.Millisecond) * int64(min(2+2*attempt, 50))))
 		select {
 		case <-time.After(pause):
@@ -88,7 +92,20 @@ func (d *postgresDriver) transact(ctx context.Context, work func(*gorm.DB) error
 			return ctx.Err()
 		}
 	}
-	return fmt.Errorf("the record is too busy: an edit met others %d times: %w", maxAttempts, err)
+}
+
+// attempt runs the work once. Second and later attempts of this server go one at a time: the first ones of others are then all they can
+// meet, and however many want the same row, one gets it at each round.
+func (d *postgresDriver) attempt(ctx context.Context, attempt int, work func(*gorm.DB) error) error {
+	if attempt > 0 {
+		select {
+		case d.again <- struct{}{}:
+			defer func() { <-d.again }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return d.db.WithContext(ctx).Transaction(func(db *gorm.DB) error { return guarded(work, db) }, &sql.TxOptions{Isolation: sql.LevelSerializable})
 }
 
 // retriable tells whether another try may end otherwise: after a serialization failure or a deadlock, and after a duplicate key, which

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,12 @@ type tx struct {
 	changes []*inventory.Change
 	touched map[string]bool        // tables
 	known   map[inventory.UID]bool // objects that were seen to exist within this edit
+	pending []inventory.Object     // created, and of one noun: stored in one statement before anything else happens
+	lost    error                  // why that failed: the edit cannot be stored any more, whatever its author makes of the error
 }
+
+// maxPending bounds the rows of a statement; PostgreSQL takes 65,535 values in one, SQLite 32,766.
+const maxPending = 100
 
 var errNoKey = errors.New("the record has no key to encrypt secrets with")
 
@@ -38,11 +44,17 @@ func (t *tx) Get(n *inventory.Noun, ref string) (inventory.Object, error) {
 	if err := t.ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := t.flush(); err != nil {
+		return nil, err
+	}
 	return get(t.db, n, ref)
 }
 
 func (t *tx) List(n *inventory.Noun, q inventory.Query) (inventory.Page, error) {
 	if err := t.ctx.Err(); err != nil {
+		return inventory.Page{}, err
+	}
+	if err := t.flush(); err != nil {
 		return inventory.Page{}, err
 	}
 	return list(t.db, n, q)
@@ -70,11 +82,35 @@ func (t *tx) create(obj inventory.Object) error {
 	if err := t.settle(n, obj, nil, n.Fields); err != nil {
 		return err
 	}
-	if err := t.db.Table(n.Table).Create(obj).Error; err != nil {
-		return t.refused(n, obj, err)
+	if len(t.pending) == maxPending || len(t.pending) > 0 && inventory.Describe(t.pending[0]) != n {
+		if err := t.flush(); err != nil {
+			return err
+		}
 	}
+	// What is kept is a copy: the caller may go on with obj.
+	row := reflect.New(reflect.TypeOf(obj).Elem())
+	row.Elem().Set(reflect.ValueOf(obj).Elem())
+	t.pending = append(t.pending, row.Interface().(inventory.Object))
 	t.known[head.UID] = true
 	return t.log(n, "create", nil, obj)
+}
+
+// flush stores what was created. Everything that reads or writes begins with it.
+func (t *tx) flush() error {
+	if t.lost != nil || len(t.pending) == 0 {
+		return t.lost
+	}
+	n := inventory.Describe(t.pending[0])
+	rows := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(t.pending[0])), 0, len(t.pending))
+	for _, obj := range t.pending {
+		rows = reflect.Append(rows, reflect.ValueOf(obj))
+	}
+	first := t.pending[0]
+	t.pending = t.pending[:0]
+	if err := t.db.Table(n.Table).Create(rows.Interface()).Error; err != nil {
+		t.lost = t.refused(n, first, err)
+	}
+	return t.lost
 }
 
 // Update stores a changed object. See inventory.Tx.
@@ -204,6 +240,9 @@ func (t *tx) checkRefs(n *inventory.Noun, obj inventory.Object, changed []invent
 	if len(parts) == 0 {
 		return nil
 	}
+	if err := t.flush(); err != nil {
+		return err
+	}
 	var found []inventory.UID
 	if err := t.db.Raw(strings.Join(parts, " UNION ALL "), args...).Scan(&found).Error; err != nil {
 		return fmt.Errorf("find what a %s refers to: %w", n.Name, err)
@@ -227,6 +266,9 @@ func (t *tx) checkKeyFree(n *inventory.Noun, obj inventory.Object, changed []inv
 	i := slices.IndexFunc(changed, func(f inventory.Field) bool { return f.Name == n.Natural })
 	if i < 0 {
 		return nil
+	}
+	if err := t.flush(); err != nil {
+		return err
 	}
 	var other []inventory.UID
 	err := t.db.Raw(`SELECT "uid" FROM `+quote(n.Table)+" WHERE "+quote(n.Natural)+` = ? AND "uid" <> ?`, changed[i].Value(obj), obj.Head().UID).Scan(&other).Error
@@ -313,6 +355,9 @@ func picture(n *inventory.Noun, obj, before inventory.Object) (json.RawMessage, 
 // finish stores what the edit gathered.
 func (t *tx) finish() error {
 	if err := t.ctx.Err(); err != nil {
+		return err
+	}
+	if err := t.flush(); err != nil {
 		return err
 	}
 	if len(t.changes) > 0 {
