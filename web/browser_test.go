@@ -190,6 +190,12 @@ func TestScreenshots(t *testing.T) {
 	}
 	shot("login", "/login", "light", 1280, 800)
 	s.logIn("ada")
+	// The picture in the README: what one sees without scrolling.
+	s.do(media("light"), chromedp.EmulateViewport(1360, 1000))
+	s.open("/machines/node-2")
+	picture, err := chromedp.Run(s.tab, chromedp.CaptureScreenshot())
+	g.must(err)
+	g.must(os.WriteFile(filepath.Join(dir, "readme.png"), picture, 0o644))
 	pages := map[string]string{
 		"home": "/", "machines": "/machines", "machine": "/machines/node-2", "discovered": "/machines/node-4", "quarantined": "/machines/node-5", "accept": "/machines/node-4/accept",
 		"reimage": "/machines/node-1/reimage?image=" + w.Image.Name, "operation": "/operations/" + string(w.Working.UID), "task": "/operations/" + string(w.Task.UID), "operations": "/operations",

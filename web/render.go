@@ -48,6 +48,7 @@ func (s *Server) funcs(p *pages) template.FuncMap {
 		"deref":      deref,
 		"meta":       isMeta,
 		"heading":    heading,
+		"speed":      speed,
 		"firstupper": firstUpper,
 		"powers":     func() []option { return powers },
 		"bmckinds":   func() []option { return bmcKinds },
@@ -56,6 +57,17 @@ func (s *Server) funcs(p *pages) template.FuncMap {
 
 // spaced turns names of steps and fields into words.
 var spaced = strings.NewReplacer("_", " ", "-", " ")
+
+// speed is that of a port, given in Mbit/s.
+func speed(mbps int) string {
+	switch {
+	case mbps <= 0:
+		return ""
+	case mbps >= 1000:
+		return trimZero(float64(mbps)/1000) + " Gbit/s"
+	}
+	return fmt.Sprintf("%d Mbit/s", mbps)
+}
 
 // heading is a column's title; the unit of a size is shown with each value.
 func heading(f inventory.Field) string { return strings.TrimSuffix(f.Title, " bytes") }
