@@ -118,13 +118,11 @@ type Image struct {
 // NewImage stores an image of size bytes, some of it zero, and serves it. Equal seeds make equal images.
 func NewImage(t testing.TB, size int, seed uint64) *Image {
 	t.Helper()
-	random := rand.New(rand.NewPCG(seed, 7))
 	raw := make([]byte, size)
-	for at := 0; at < size; at += 8 {
+	random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 7})
+	for at := 0; at < size; at += 1 << 20 {
 		if at>>20%5 != 3 { // a megabyte of zeros here and there
-			for i, v := 0, random.Uint64(); i < 8 && at+i < size; i, v = i+1, v>>8 {
-				raw[at+i] = byte(v)
-			}
+			random.Read(raw[at:min(at+1<<20, size)])
 		}
 	}
 	dir := t.TempDir()

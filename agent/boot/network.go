@@ -19,9 +19,9 @@ import (
 const (
 	// bootPortLead is how long the port the machine booted from is asked alone; then every port is.
 	bootPortLead = 20 * time.Second
-	// discoverEvery and discoverTries pace the questions on one port.
-	discoverEvery = 2 * time.Second
-	discoverTries = 3
+	// discoverEvery and discoverTries pace the questions on one port. A switch that has just seen the link come up swallows the first.
+	discoverEvery = time.Second
+	discoverTries = 5
 	// linkPoll is how often a port is looked at whose link is down.
 	linkPoll = 50 * time.Millisecond
 )

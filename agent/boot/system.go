@@ -32,6 +32,7 @@ type System struct {
 
 	modules *Modules
 	found   chan struct{}
+	known   map[string]bool // aliases of devices whose drivers were looked for
 }
 
 // New mounts the kernel's file systems and opens the consoles: from here on there is somebody to talk to.
@@ -61,10 +62,10 @@ func (s *System) Start(ctx context.Context) error {
 	if err := s.seed(ctx); err != nil {
 		return err
 	}
-	done := map[string]bool{}
-	s.complain(s.modules.plug("/", isNetwork, done))
+	s.known = map[string]bool{}
+	s.complain(s.modules.plug("/", isNetwork, s.known))
 	s.Network.Up()
-	go s.findRest(done)
+	go s.findRest()
 	ctx, cancel := context.WithTimeout(ctx, networkLimit)
 	defer cancel()
 	if s.Lease, err = s.Network.Acquire(ctx); err != nil {
@@ -101,38 +102,59 @@ func (s *System) seed(ctx context.Context) error {
 }
 
 // findRest loads what is not needed for the first word to the server.
-func (s *System) findRest(done map[string]bool) {
+func (s *System) findRest() {
 	defer close(s.found)
 	var plain sync.WaitGroup
 	plain.Go(func() { s.complain(s.modules.loadPlain(plainModules)) })
-	s.complain(s.modules.plug("/", func(string) bool { return true }, done))
+	s.findNew()
 	plain.Wait()
 	mountEFI()
-	s.settle(done)
+	s.settle()
+}
+
+// findNew loads the drivers of devices that were not there the last time.
+func (s *System) findNew() {
+	s.complain(s.modules.plug("/", func(string) bool { return true }, s.known))
+}
+
+// FindAgain waits for what was there at the start, then looks for what was plugged in since. Its callers take turns.
+func (s *System) FindAgain(ctx context.Context) {
+	select {
+	case <-s.found:
+	case <-ctx.Done():
+		return
+	}
+	s.findNew()
+	s.Network.Up()
 }
 
 const (
 	settleQuiet = 200 * time.Millisecond
 	settleLimit = 20 * time.Second
+	settlePoll  = 50 * time.Millisecond
 )
 
 // settle waits until no device has appeared for a moment: controllers find their disks after their driver is loaded.
-func (s *System) settle(done map[string]bool) {
+func (s *System) settle() {
 	limit := time.Now().Add(settleLimit)
-	count := countBlocks()
-	quiet := time.Now()
+	count, quiet := countDevices(), time.Now()
 	for time.Since(quiet) < settleQuiet && time.Now().Before(limit) {
-		time.Sleep(50 * time.Millisecond)
-		s.complain(s.modules.plug("/", func(string) bool { return true }, done))
-		if now := countBlocks(); now != count {
+		time.Sleep(settlePoll)
+		if now := countDevices(); now != count {
+			s.findNew()
 			count, quiet = now, time.Now()
 		}
 	}
 }
 
-func countBlocks() int {
-	names, _ := os.ReadDir("/sys/class/block")
-	return len(names)
+// countDevices counts where controllers show what they found. Going through all devices each time would cost more than waiting.
+func countDevices() int {
+	count := 0
+	for _, dir := range []string{"/sys/class/block", "/sys/bus/scsi/devices", "/sys/bus/pci/devices", "/sys/bus/usb/devices"} {
+		names, _ := os.ReadDir(dir) // a bus that is not there has no devices
+		count += len(names)
+	}
+	return count
 }
 
 func (s *System) complain(faults []error) {

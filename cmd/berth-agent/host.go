@@ -18,6 +18,7 @@ import (
 type host struct {
 	source  *look.Live
 	bootMAC string
+	finding sync.Mutex // held while drivers of new devices are looked for
 
 	mu   sync.Mutex
 	last inventory.Facts

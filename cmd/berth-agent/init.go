@@ -46,7 +46,9 @@ func workAsInit(ctx context.Context, system *boot.System) (ending agent.Ending, 
 		return "", err
 	}
 	h := newHost(nil)
-	h.bootMAC = system.Lease.MAC().String()
+	if h.bootMAC = line.BootMAC.String(); h.bootMAC == "" {
+		h.bootMAC = system.Lease.MAC().String()
+	}
 	h.source.LLDP = look.NewListener()
 	later := make(chan inventory.Facts)
 	go system.Network.Keep(ctx, system.Lease)
@@ -67,10 +69,9 @@ func workAsInit(ctx context.Context, system *boot.System) (ending agent.Ending, 
 
 // lookWhenFound waits for the drivers, so that no disk is missed, and tells the person at the machine what was found.
 func lookWhenFound(ctx context.Context, system *boot.System, h *host) inventory.Facts {
-	select {
-	case <-system.Found():
-	case <-ctx.Done():
-	}
+	h.finding.Lock()
+	system.FindAgain(ctx)
+	h.finding.Unlock()
 	facts := h.look(ctx)
 	for _, line := range agent.Describe(facts) {
 		system.Console.Say("%s", line)
