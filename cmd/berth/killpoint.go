@@ -23,8 +23,8 @@ import (
 //
 //   - appends a line to the file "trace" before and after each commit that provision makes: the time in nanoseconds, the process,
 //     before or after, how many machines have two live assignments or one without a live operation, and the commit's name;
-//   - reads the file "kill", a line of the same form "before NAME" or "after NAME". At that commit it removes the file and ends
-//     itself by SIGKILL: within the open transaction, or when the transaction is committed and nobody has been told yet.
+//   - reads the file "kill", whose lines are "before NAME" or "after NAME". At such a commit it takes the line out and ends itself by
+//     SIGKILL: within the open transaction, or when the transaction is committed and nobody has been told yet.
 //
 // A commit is named by what it stores about operations, steps and boots: "step write-image: running, operation deploy: running".
 const killpointEnv = "BERTH_KILLPOINTS"
@@ -89,15 +89,31 @@ func (k *killLedger) reached(when, name string, wrong int) {
 	if err := appendLine(k.dir+"/trace", line); err != nil {
 		panic(err)
 	}
-	want, err := os.ReadFile(k.dir + "/kill")
-	if err != nil || strings.TrimSpace(string(want)) != when+" "+name {
-		return
+	if k.isWanted(when + " " + name) {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // the signal has been sent; nothing more may happen
 	}
-	if err := os.Remove(k.dir + "/kill"); err != nil {
+}
+
+// isWanted tells whether the process is to end here, and takes the line out that says so.
+func (k *killLedger) isWanted(point string) bool {
+	text, err := os.ReadFile(k.dir + "/kill")
+	if err != nil {
+		return false
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	i := slices.Index(lines, point)
+	if i < 0 {
+		return false
+	}
+	rest := strings.Join(slices.Delete(lines, i, i+1), "\n")
+	if err := os.WriteFile(k.dir+"/kill.new", []byte(rest), 0o600); err != nil {
 		panic(err)
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // the signal has been sent; nothing more may happen
+	if err := os.Rename(k.dir+"/kill.new", k.dir+"/kill"); err != nil {
+		panic(err)
+	}
+	return true
 }
 
 func appendLine(path, line string) error {
@@ -113,13 +129,16 @@ func appendLine(path, line string) error {
 // twoOwners counts what must never be committed: a machine on which two agents have the right to work, or one agent has it without an
 // operation that is alive and the machine's own.
 func twoOwners(tx inventory.Tx) (wrong int, err error) {
-	held, err := inventory.TxList[inventory.Step](tx, inventory.Query{
-		Filters: []inventory.Filter{{Field: "assignment", Op: inventory.OpNot}}, Limit: inventory.MaxPage})
+	// The newest steps are those of the last dozen operations.
+	steps, err := inventory.TxList[inventory.Step](tx, inventory.Query{Sort: "-created_at", Limit: 100})
 	if err != nil {
 		return 0, err
 	}
 	owners := map[inventory.UID]int{}
-	for _, st := range held {
+	for _, st := range steps {
+		if st.Assignment == "" {
+			continue
+		}
 		op, err := inventory.TxGet[inventory.Operation](tx, string(st.Operation))
 		if err != nil {
 			return 0, err

@@ -1,0 +1,319 @@
+package e2e
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/api"
+	"berth/inventory"
+)
+
+// A server that is killed at any moment of a deployment must come to the right ending: the machine is deployed and its disk carries the
+// image, or it is quarantined with a reason and its disk does not boot half of it. On the way no machine has two owners, and nothing is
+// written without an operation that is alive.
+
+// victim is a machine that is deployed again and again, with two images in turn, while things are killed. Its second disk carries
+// somebody's data, which must survive all of it.
+type victim struct {
+	*machine
+	images  [2]*diskImage
+	runs    int
+	keep    [sha256.Size]byte
+	settled time.Time // when the first disk was written last, as of the end of the run before
+	traced  int64     // what of the server's trace was read
+	endings map[string]int
+}
+
+func newVictim(t testing.TB) *victim {
+	t.Helper()
+	s := newSite(t)
+	kept := slices.Concat([]byte("somebody's thesis, the only copy"), make([]byte, mib), slices.Repeat([]byte("data"), mib))
+	m := newMachine(s, 1, newDrive(t, "ROOT-0001", nil), newDrive(t, "KEEP-0001", kept))
+	v := &victim{machine: m, images: [2]*diskImage{newImage(t, 1), newImage(t, 2)}, endings: map[string]int{}}
+	for _, img := range v.images {
+		img.into(s)
+	}
+	platter, err := m.disks[1].platter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.keep = sha256.Sum256(platter)
+	m.enrolled()
+	m.role("KEEP-0001", "keep")
+	return v
+}
+
+// role binds a disk of the machine to what it is for.
+func (m *machine) role(serial, role string) {
+	m.Helper()
+	noun := inventory.NounFor[inventory.Component]()
+	must(m.site, func(ctx context.Context) (inventory.Object, error) {
+		status, err := m.client.Machine(ctx, m.name)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range status.Components {
+			if c.Serial == serial {
+				return m.client.UpdateFields(ctx, noun, string(c.UID), 0, map[string]any{"disk_role": role})
+			}
+		}
+		return nil, fmt.Errorf("no disk %s on record", serial)
+	})
+}
+
+// run deploys once. harm is begun when the operation is on record, and ends when it has ended.
+func (v *victim) run(what string, harm func(ctx context.Context)) *api.OperationStatus {
+	v.Helper()
+	img := v.images[v.runs%len(v.images)]
+	v.runs++
+	if at, err := v.disks[0].touched(); err != nil || v.runs > 1 && !at.Equal(v.settled) {
+		v.Errorf("%s: before the operation was asked for the disk was written at %s; the one before had ended with %s (%v)", what, at, v.settled, err)
+	}
+	v.note("--- %s", what)
+	uid := v.deploy(img)
+	ctx, cancel := context.WithCancel(v.ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if harm != nil {
+			harm(ctx)
+		}
+	}()
+	op := v.finish(uid, nil)
+	cancel()
+	<-over
+	v.judge(what, img, op)
+	return op
+}
+
+// judge holds the end of a run against what may be.
+func (v *victim) judge(what string, img *diskImage, op *api.OperationStatus) {
+	v.Helper()
+	if err := v.ending(img, op); err != nil {
+		v.Errorf("%s: %v\n%s", what, err, story(op))
+	}
+	points, end := v.trace(v.traced)
+	v.traced = end
+	for _, p := range points {
+		if p.wrong {
+			v.Errorf("%s: a machine had two owners, or one without an operation, at the commit of %s", what, p.name)
+		}
+	}
+	kept, err := v.disks[1].platter()
+	if err != nil || sha256.Sum256(kept) != v.keep {
+		v.Fatalf("%s: the disk that is to be kept was changed (%v)", what, err)
+	}
+}
+
+// ending says why an operation did not end as it may.
+func (v *victim) ending(img *diskImage, op *api.OperationStatus) error {
+	d := v.machine.site.machine(v.name)
+	platter, err := v.disks[0].platter()
+	if err != nil {
+		return err
+	}
+	if v.settled, err = v.disks[0].touched(); err != nil {
+		return err
+	}
+	v.endings[string(d.ProvisionState)]++
+	var errs []error
+	if d.Operation != "" {
+		errs = append(errs, fmt.Errorf("the machine is still busy with %s", d.Operation))
+	}
+	if op.Operation.EndedAt == nil || v.settled.After(*op.Operation.EndedAt) {
+		errs = append(errs, fmt.Errorf("the disk was written at %s, after the operation had ended", v.settled))
+	}
+	for _, st := range op.Steps {
+		if !st.State.Ended() {
+			errs = append(errs, fmt.Errorf("step %s is left %s", st.Name, st.State))
+		}
+	}
+	same := img.same(platter, v.disks[0].file)
+	switch d.ProvisionState {
+	case inventory.StateDeployed:
+		if op.Operation.State != inventory.OpDone || proofOf(op) != img.digest {
+			errs = append(errs, fmt.Errorf("deployed by an operation that is %s, with the proof %q", op.Operation.State, proofOf(op)))
+		}
+		errs = append(errs, same)
+	case inventory.StateQuarantined:
+		if d.StateReason == "" || op.Operation.State == inventory.OpDone {
+			errs = append(errs, fmt.Errorf("quarantined with the reason %q by an operation that is %s", d.StateReason, op.Operation.State))
+		}
+		if boots(platter) && same != nil {
+			errs = append(errs, fmt.Errorf("quarantined, and the disk boots although %w", same))
+		}
+		v.Logf("quarantined: %s", d.StateReason)
+	default:
+		errs = append(errs, fmt.Errorf("the machine is %s", d.ProvisionState))
+	}
+	return errors.Join(errs...)
+}
+
+// TestDeployWithoutKills is the control: the same machine and the same images, and nobody dies.
+func TestDeployWithoutKills(t *testing.T) {
+	v := newVictim(t)
+	for i := range 4 {
+		op := v.run(fmt.Sprintf("run %d", i), nil)
+		if op.Operation.State != inventory.OpDone {
+			t.Fatal(story(op))
+		}
+		t.Log(story(op))
+	}
+	if v.started() != 1 {
+		t.Errorf("the server was started %d times", v.started())
+	}
+}
+
+// boundaries runs once without harm and returns every commit of a reimage, each once, in their order.
+func (v *victim) boundaries() (points []killPoint, took time.Duration) {
+	v.Helper()
+	v.run("the first deploy", nil)
+	from := v.traced
+	began := time.Now()
+	v.run("the control", nil)
+	took = time.Since(began)
+	all, _ := v.trace(from)
+	for _, p := range all {
+		if !slices.Contains(points, p) {
+			points = append(points, p)
+		}
+	}
+	return points, took
+}
+
+// TestKillAtEveryStep kills the server before and after each commit that a reimage makes: when the end of a step is not stored yet, and
+// when it is and nobody knows. In the short form several commits share an operation; in the long form each has its own.
+func TestKillAtEveryStep(t *testing.T) {
+	v := newVictim(t)
+	points, _ := v.boundaries()
+	share := 10
+	if full() {
+		share = 1
+	}
+	runs := (len(points) + share - 1) / share
+	var left []string
+	for i := range runs {
+		var mine []killPoint
+		for at := i; at < len(points); at += runs {
+			mine = append(mine, points[at])
+		}
+		v.arm(pauseFor(i), mine...)
+		v.run(fmt.Sprintf("killed at %v", mine), nil)
+		left = append(left, v.disarm()...)
+	}
+	t.Logf("%d kill points in %d operations, %d starts of the server, endings %v; not reached, because the order of things was another one: %q",
+		len(points), runs, v.started(), v.endings, left)
+	v.everyStepDied(points, left)
+}
+
+// pauseFor is how long the server stays away in a run: from no time to a few agents' retries.
+func pauseFor(i int) time.Duration {
+	return []time.Duration{0, 50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}[i%4]
+}
+
+// everyStepDied fails when the beginning or the end of some step was not killed at, on both sides of its commit.
+func (v *victim) everyStepDied(points []killPoint, left []string) {
+	v.Helper()
+	died := map[string]bool{}
+	for _, p := range points {
+		if slices.Contains(left, p.String()) {
+			continue
+		}
+		for part := range strings.SplitSeq(p.name, ", ") {
+			died[p.when+" "+part] = true
+		}
+	}
+	for _, step := range []string{"offer-agent", "set-netboot", "power-up", "await-agent", "write-image", "set-local-boot", "reboot", "await-system", "record-deployed"} {
+		for _, when := range []string{"before", "after"} {
+			if !died[when+" step "+step+": running"] {
+				v.Errorf("the server was never killed %s the beginning of %s was stored", when, step)
+			}
+			if !died[when+" step "+step+": done"] && !died[when+" step "+step+": skipped"] {
+				v.Errorf("the server was never killed %s the end of %s was stored", when, step)
+			}
+		}
+	}
+}
+
+// seedOf is the seed of a test's chance. BERTH_TEST_SEED repeats an earlier run.
+func seedOf(t testing.TB) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("BERTH_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("BERTH_TEST_SEED: %v", err)
+		}
+	}
+	t.Logf("BERTH_TEST_SEED=%d repeats this", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// TestKillAtRandomMoments kills the server at moments that nobody chose: once, or again soon after it came back; and now and then the
+// machine as well.
+func TestKillAtRandomMoments(t *testing.T) {
+	v := newVictim(t)
+	random := seedOf(t)
+	_, took := v.boundaries()
+	moments := 20
+	if full() {
+		moments = 200
+	}
+	for i := range moments {
+		first := time.Duration(random.Int64N(int64(took)))
+		if i%2 == 1 { // half of them in the first half, where the write is
+			first /= 2
+		}
+		second, machine := random.Int64N(3) == 0, random.Int64N(5) == 0
+		pause := time.Duration(random.Int64N(int64(1500 * time.Millisecond)))
+		gap := time.Duration(random.Int64N(int64(took)))
+		what := fmt.Sprintf("moment %d: killed after %s, away for %s, again %v, the machine too %v", i, first, pause, second, machine)
+		v.run(what, func(ctx context.Context) {
+			sleep(ctx, first)
+			v.kill(pause)
+			if machine {
+				sleep(ctx, gap/3)
+				v.killAgent()
+			}
+			if second {
+				sleep(ctx, pause+gap)
+				v.kill(pause / 2)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d moments, %d starts of the server, endings %v", moments, v.started(), v.endings)
+}
+
+// TestPowerCutsOfTheMachine cuts the machine's power, and not the server's, at random moments of the write.
+func TestPowerCutsOfTheMachine(t *testing.T) {
+	v := newVictim(t)
+	random := seedOf(t)
+	_, took := v.boundaries()
+	cuts := 5
+	if full() {
+		cuts = 40
+	}
+	for i := range cuts {
+		wait := time.Duration(random.Int64N(int64(took) / 2))
+		v.run(fmt.Sprintf("cut %d: after %s", i, wait), func(ctx context.Context) {
+			sleep(ctx, wait)
+			v.killAgent()
+		})
+	}
+	t.Logf("%d cuts, endings %v", cuts, v.endings)
+	if v.started() != 1 {
+		t.Errorf("the server was started %d times", v.started())
+	}
+}

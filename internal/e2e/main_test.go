@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// programs are the binaries under test, built once for all stories.
+var programs struct{ berth, agent string }
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "internal/e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runAll(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "berth-e2e-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	programs.berth, programs.agent = filepath.Join(dir, "berth"), filepath.Join(dir, "berth-agent")
+	if err := build(programs.berth, "./cmd/berth", "-tags", "killpoint"); err != nil {
+		return 1, err
+	}
+	if err := build(programs.agent, "./cmd/berth-agent"); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+// build makes a program as the Makefile does, but for the symbols. The go command keeps what it built before.
+func build(out, pkg string, more ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	args := append([]string{"build", "-trimpath", "-buildvcs=false"}, more...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", out, pkg)...)
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, text)
+	}
+	return nil
+}
+
+// need skips a story aloud on a host that cannot tell it, and fails in CI.
+func need(t testing.TB) {
+	t.Helper()
+	skip := t.Skipf
+	if os.Getenv("CI") != "" {
+		skip = t.Fatalf
+	}
+	if os.Getenv("BERTH_TEST_VM") != "" && os.Getenv("BERTH_TEST_FULL") == "" {
+		t.Skip("this run is for machines; the stories without run with the other tests")
+	}
+	if os.Geteuid() != 0 {
+		skip("SKIPPED: network namespaces and loop devices need root")
+	}
+	if _, err := os.Stat("/dev/loop-control"); err != nil {
+		skip("SKIPPED: no loop devices: %v", err)
+	}
+	var missing []string
+	for _, program := range []string{"unshare", "sfdisk", "mcopy", "python3"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, program)
+		}
+	}
+	if len(missing) > 0 {
+		skip("SKIPPED: not installed: %s", strings.Join(missing, ", "))
+	}
+}
+
+// full tells whether the long forms of the tests were asked for.
+func full() bool { return os.Getenv("BERTH_TEST_FULL") != "" }
+
+// eventually waits for what must come. The limit is for a host on which everything stands still now and then.
+func eventually(t testing.TB, what string, limit time.Duration, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %s", what, limit)
+		}
+	}
+}
