@@ -11,12 +11,10 @@ import (
 	"sync"
 	"time"
 
-	driversqlite "github.com/glebarez/go-sqlite"
 	"github.com/glebarez/sqlite"
 	"github.com/pressly/goose/v3"
 	"golang.org/x/sys/unix"
 	"gorm.io/gorm"
-	sqlitecode "modernc.org/sqlite/lib"
 )
 
 // sqliteDriver has one connection that writes and a few that read. All edits go through one goroutine, the writer, which puts those
@@ -208,19 +206,33 @@ func (d *sqliteDriver) announce(*gorm.DB, []string) error { return nil }
 func (d *sqliteDriver) lock(string) string                { return "" } // there is one writer
 func (d *sqliteDriver) explain(err error) error           { return explainSQLite(err) }
 
+// Result codes of SQLite (https://www.sqlite.org/rescode.html). The upper bits say more, and are not looked at.
+const (
+	sqlitePerm     = 3
+	sqliteReadonly = 8
+	sqliteIOErr    = 10
+	sqliteCorrupt  = 11
+	sqliteFull     = 13
+	sqliteCantOpen = 14
+	sqliteNotADB   = 26
+)
+
 func explainSQLite(err error) error {
-	var code *driversqlite.Error
-	if !errors.As(err, &code) {
+	var coded interface {
+		error
+		Code() int
+	}
+	if !errors.As(err, &coded) {
 		return err
 	}
-	switch code.Code() & 0xff {
-	case sqlitecode.SQLITE_FULL:
+	switch coded.Code() & 0xff {
+	case sqliteFull:
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case sqlitecode.SQLITE_CORRUPT, sqlitecode.SQLITE_NOTADB:
+	case sqliteCorrupt, sqliteNotADB:
 		return fmt.Errorf("the database file is damaged; restore a backup: %w", err)
-	case sqlitecode.SQLITE_IOERR:
+	case sqliteIOErr:
 		return fmt.Errorf("the disk of the database does not work as it should: %w", err)
-	case sqlitecode.SQLITE_READONLY, sqlitecode.SQLITE_CANTOPEN, sqlitecode.SQLITE_PERM:
+	case sqliteReadonly, sqliteCantOpen, sqlitePerm:
 		return fmt.Errorf("the database file cannot be written; look at its owner and at the file system: %w", err)
 	}
 	return err
