@@ -20,15 +20,17 @@ type host struct {
 	bootMAC string
 	finding sync.Mutex // held while drivers of new devices are looked for
 
-	mu   sync.Mutex
-	last inventory.Facts
+	mu     sync.Mutex
+	last   inventory.Facts
+	once   sync.Once
+	looked chan struct{} // closed after the first look
 }
 
 // newHost is the machine this process runs on, with only the disks that are named; naming none is every physical one.
 func newHost(disks []string) *host {
 	source := look.NewLive()
 	source.Only = disks
-	return &host{source: source}
+	return &host{source: source, looked: make(chan struct{})}
 }
 
 // identify is what is known without asking any device.
@@ -46,10 +48,11 @@ func (h *host) look(context.Context) inventory.Facts {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last = facts
+	h.once.Do(func() { close(h.looked) })
 	return facts
 }
 
-// lookAgain takes the neighbours heard since into the last look.
+// lookAgain takes the neighbours heard since into the last look, of which there must be one: see looked.
 func (h *host) lookAgain() inventory.Facts {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -88,9 +88,10 @@ func hearNeighbors(ctx context.Context, system *boot.System, h *host, later chan
 			system.Console.Say("%v", err)
 		}
 	}()
+	// A switch may speak before the first look is done. Reporting what there is then would be a machine without disks.
+	<-h.looked
 	for range listener.Heard() {
 		time.Sleep(time.Second)
-		<-system.Found()
 		later <- h.lookAgain()
 	}
 }
