@@ -23,7 +23,7 @@ func (s *Store) edit(ctx context.Context, req inventory.Request, fn func(t *tx) 
 		return err
 	}
 	var touched []string
-	err := s.driver.transact(ctx, func(db *gorm.DB) error {
+	err := s.transact(ctx, func(db *gorm.DB) error {
 		t := &tx{store: s, ctx: ctx, db: db, req: req, now: s.now(), touched: map[string]bool{}, known: map[inventory.UID]bool{}}
 		err := fn(t)
 		if err == nil {
@@ -33,7 +33,7 @@ func (s *Store) edit(ctx context.Context, req inventory.Request, fn func(t *tx) 
 		return err
 	})
 	if err != nil {
-		return s.driver.explain(err)
+		return err
 	}
 	s.hub.publish(touched)
 	return nil

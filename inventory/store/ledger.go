@@ -27,7 +27,7 @@ func (s *Store) Claim(ctx context.Context, holder string, lease time.Duration) (
 	}
 	var claimed []*inventory.Operation
 	now := s.now()
-	err := s.driver.transact(ctx, func(db *gorm.DB) error {
+	err := s.transact(ctx, func(db *gorm.DB) error {
 		claimed = nil
 		sql := `UPDATE "operations" SET "fence" = "fence" + 1, "lease_holder" = ?, "lease_until" = ? WHERE "uid" = (
 			SELECT "uid" FROM "operations" WHERE ` + operationAtWork + ` AND "next_try_at" <= ? AND "lease_until" <= ?
@@ -35,7 +35,7 @@ func (s *Store) Claim(ctx context.Context, holder string, lease time.Duration) (
 		return db.Raw(sql, holder, now.Add(lease), now, now).Scan(&claimed).Error
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claim an operation: %w", s.driver.explain(err))
+		return nil, fmt.Errorf("claim an operation: %w", err)
 	}
 	if len(claimed) == 0 {
 		return nil, nil
@@ -53,7 +53,7 @@ func (s *Store) anyDue(ctx context.Context) (bool, error) {
 // Heartbeat prolongs a lease. See provision.Ledger.
 func (s *Store) Heartbeat(ctx context.Context, operation inventory.UID, fence int64, lease time.Duration) error {
 	until := s.now().Add(lease)
-	err := s.driver.transact(ctx, func(db *gorm.DB) error {
+	err := s.transact(ctx, func(db *gorm.DB) error {
 		result := db.Exec(`UPDATE "operations" SET "lease_until" = ? WHERE "uid" = ? AND "fence" = ? AND "lease_holder" <> '' AND `+operationAtWork, until, operation, fence)
 		if result.Error == nil && result.RowsAffected == 0 {
 			return inventory.ErrFenced
@@ -61,7 +61,7 @@ func (s *Store) Heartbeat(ctx context.Context, operation inventory.UID, fence in
 		return result.Error
 	})
 	if err != nil {
-		return fmt.Errorf("prolong the lease on operation %s: %w", operation, s.driver.explain(err))
+		return fmt.Errorf("prolong the lease on operation %s: %w", operation, err)
 	}
 	return nil
 }
@@ -103,11 +103,11 @@ func (s *Store) ReleaseHolder(ctx context.Context, holder string) error {
 	if holder == "" {
 		return inventory.NotAllowed("operation", "lease", "needs a holder")
 	}
-	err := s.driver.transact(ctx, func(db *gorm.DB) error {
+	err := s.transact(ctx, func(db *gorm.DB) error {
 		return db.Exec(`UPDATE "operations" SET "lease_holder" = '', "lease_until" = ?, "fence" = "fence" + 1 WHERE "lease_holder" = ? AND `+operationAtWork, time.Time{}, holder).Error
 	})
 	if err != nil {
-		return fmt.Errorf("free the operations of %s: %w", holder, s.driver.explain(err))
+		return fmt.Errorf("free the operations of %s: %w", holder, err)
 	}
 	return nil
 }

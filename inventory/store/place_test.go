@@ -139,6 +139,9 @@ func TestFullDisk(t *testing.T) {
 	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "no space") {
 		t.Fatalf("after %d edits: %v", stored, err)
 	}
+	if health := s.Health(t.Context()); !errors.Is(health, ErrFull) {
+		t.Errorf("the health of a full disk: %v", health)
+	}
 	if got := len(all[inventory.Site](t, s)); got != stored {
 		t.Errorf("%d sites are there, %d were told to be stored", got, stored)
 	}
@@ -147,6 +150,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	if err := write(stored); err != nil {
 		t.Errorf("with room again: %v", err)
+	}
+	if err := s.Health(t.Context()); err != nil {
+		t.Errorf("the health with room again: %v", err)
 	}
 }
 

@@ -130,14 +130,16 @@ func (d *postgresDriver) explain(err error) error   { return explainPostgres(err
 
 func explainPostgres(err error) error {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return err
-	}
-	switch pg.Code {
-	case "53100": // disk_full
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	case "28P01", "28000": // invalid_password, invalid_authorization_specification
-		return fmt.Errorf("the database does not let berth in: %w", err)
+	var unreachable *pgconn.ConnectError
+	switch {
+	case errors.As(err, &pg) && pg.Code == "53100": // disk_full
+		return &illness{ErrFull.Error(), err}
+	case errors.As(err, &pg) && (pg.Code == "28P01" || pg.Code == "28000"): // invalid_password, invalid_authorization_specification
+		return &illness{"the database does not let berth in", err}
+	case errors.As(err, &pg) && strings.HasPrefix(pg.Code, "57P"): // admin_shutdown and its like
+		return &illness{"the database is shutting down", err}
+	case errors.As(err, &unreachable):
+		return &illness{"the database cannot be reached", err}
 	}
 	return err
 }

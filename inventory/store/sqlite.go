@@ -227,13 +227,13 @@ func explainSQLite(err error) error {
 	}
 	switch coded.Code() & 0xff {
 	case sqliteFull:
-		return fmt.Errorf("%w: %w", ErrFull, err)
+		return &illness{ErrFull.Error(), err}
 	case sqliteCorrupt, sqliteNotADB:
-		return fmt.Errorf("the database file is damaged; restore a backup: %w", err)
+		return &illness{"the database file is damaged; restore a backup", err}
 	case sqliteIOErr:
-		return fmt.Errorf("the disk of the database does not work as it should: %w", err)
+		return &illness{"the disk of the database does not work as it should", err}
 	case sqliteReadonly, sqliteCantOpen, sqlitePerm:
-		return fmt.Errorf("the database file cannot be written; look at its owner and at the file system: %w", err)
+		return &illness{"the database file cannot be written; look at its owner and at the file system", err}
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"berth/inventory"
@@ -44,7 +45,8 @@ type Store struct {
 	driver driver
 	hub    hub
 	stop   context.CancelFunc
-	close  []func() error // in the order of opening
+	close  []func() error          // in the order of opening
+	sick   atomic.Pointer[illness] // why the database took no edit last; nil when it did
 }
 
 // driver is in what the two databases differ.
@@ -93,6 +95,42 @@ func (s *Store) Close() error {
 	s.close = nil
 	return errors.Join(errs...)
 }
+
+// Health says what is wrong with the database, or nil: that it cannot be read now, or that it could not be written the last time it was
+// asked to, as on a full disk. It is well again after the next edit that it takes.
+func (s *Store) Health(ctx context.Context) error {
+	if sick := s.sick.Load(); sick != nil {
+		return sick
+	}
+	_, err := s.List(ctx, inventory.NounFor[inventory.Setting](), inventory.Query{Limit: 1})
+	return err
+}
+
+// transact runs work in one transaction, and keeps an eye on whether the database takes it.
+func (s *Store) transact(ctx context.Context, work func(db *gorm.DB) error) error {
+	err := s.driver.explain(s.driver.transact(ctx, work))
+	var ill *illness
+	switch {
+	case err == nil:
+		s.sick.Store(nil)
+	case errors.As(err, &ill):
+		s.sick.Store(ill)
+	}
+	return err
+}
+
+// illness is an error of the database itself, in contrast to one of the edit.
+type illness struct {
+	sentence string
+	err      error
+}
+
+func (e *illness) Error() string { return e.sentence + ": " + e.err.Error() }
+
+func (e *illness) Unwrap() error { return e.err }
+
+// Is lets callers test for a full disk.
+func (e *illness) Is(target error) bool { return target == ErrFull && e.sentence == ErrFull.Error() }
 
 func (s *Store) now() time.Time { return s.opt.Now().UTC().Truncate(time.Microsecond) }
 
