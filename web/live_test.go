@@ -121,6 +121,7 @@ func TestShutdownEndsStreams(t *testing.T) {
 	g := newRig(t)
 	token := g.client("vera").Token
 	second := &Server{Record: g.store, Machines: g.service, Agents: g.service, Certificate: g.cert.TLS}
+	second.Handler() // made here, so that its streams may be counted below
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	g.must(err)
 	ctx, stop := context.WithCancel(g.ctx())
