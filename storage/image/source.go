@@ -61,6 +61,8 @@ type job struct {
 	frame  *Frame
 	err    error
 	ready  chan struct{}
+	// last is set by the reader alone, on a job that no worker gets: there is nothing to read after it.
+	last bool
 }
 
 // decoder is the Source over a stream of stored frames: one goroutine reads, a few decode and check, the caller takes
@@ -155,40 +157,38 @@ func (d *decoder) read(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if j.err != nil {
+		if j.last {
 			return
 		}
 	}
 	d.readEnd(ctx)
 }
 
-// fill reads one stored frame and passes it to the second stage. It returns false when the source was stopped.
-func (d *decoder) fill(ctx context.Context, j *job) bool {
+// fill reads one stored frame and passes it to the second stage, to which the job belongs from then on.
+func (d *decoder) fill(ctx context.Context, j *job) error {
 	e := &d.index.Entries[j.number]
 	if e.Stored == 0 {
 		j.frame = d.frame(j.number)
 		close(j.ready)
-		return ctx.Err() == nil
+		return nil
 	}
 	select {
 	case j.slot = <-d.slots:
 	case <-ctx.Done():
-		return false
+		return ctx.Err()
 	}
 	if cap(j.slot.stored) < int(e.Stored) {
 		j.slot.stored = make([]byte, e.Stored)
 	}
 	j.stored = j.slot.stored[:e.Stored]
 	if _, err := readFull(d.stream, j.stored); err != nil {
-		j.err = fmt.Errorf("read frame %d of the image: %w", j.number, truncated(err))
-		close(j.ready)
-		return true
+		return err
 	}
 	select {
 	case d.work <- j:
-		return true
+		return nil
 	case <-ctx.Done():
-		return false
+		return ctx.Err()
 	}
 }
 
@@ -199,15 +199,11 @@ func (d *decoder) readEnd(ctx context.Context) {
 	if n == 0 && err == io.EOF {
 		return
 	}
-	j := &job{err: fmt.Errorf("the image goes on after its last frame: %w", ErrCorrupt), ready: make(chan struct{})}
 	if n == 0 {
-		j.err = fmt.Errorf("read the end of the image: %w", truncated(err))
+		d.fail(ctx, fmt.Errorf("read the end of the image: %w", truncated(err)))
+		return
 	}
-	close(j.ready)
-	select {
-	case d.order <- j:
-	case <-ctx.Done():
-	}
+	d.fail(ctx, fmt.Errorf("the image goes on after its last frame: %w", ErrCorrupt))
 }
 
 // truncated makes an end of the stream where there should be none an error of its own. No error of a source may wrap
