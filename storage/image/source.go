@@ -61,8 +61,6 @@ type job struct {
 	frame  *Frame
 	err    error
 	ready  chan struct{}
-	// last is set by the reader alone, on a job that no worker gets: there is nothing to read after it.
-	last bool
 }
 
 // decoder is the Source over a stream of stored frames: one goroutine reads, a few decode and check, the caller takes
@@ -149,7 +147,12 @@ func (d *decoder) read(ctx context.Context) {
 	defer close(d.work)
 	for i := range d.index.Entries {
 		j := &job{number: i, ready: make(chan struct{})}
-		if !d.fill(ctx, j) {
+		err := d.fill(ctx, j)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			d.fail(ctx, fmt.Errorf("read frame %d of the image: %w", i, truncated(err)))
 			return
 		}
 		select {
@@ -157,11 +160,18 @@ func (d *decoder) read(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if j.last {
-			return
-		}
 	}
 	d.readEnd(ctx)
+}
+
+// fail lets err follow the frames that are already in order.
+func (d *decoder) fail(ctx context.Context, err error) {
+	j := &job{err: err, ready: make(chan struct{})}
+	close(j.ready)
+	select {
+	case d.order <- j:
+	case <-ctx.Done():
+	}
 }
 
 // fill reads one stored frame and passes it to the second stage, to which the job belongs from then on.
