@@ -105,7 +105,13 @@ func (d *postgresDriver) attempt(ctx context.Context, attempt int, work func(*go
 			return ctx.Err()
 		}
 	}
-	return d.db.WithContext(ctx).Transaction(func(db *gorm.DB) error { return guarded(work, db) }, &sql.TxOptions{Isolation: sql.LevelSerializable})
+	return d.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+		// Reading a small table as a whole would tie this transaction to every row of it, and to everybody who writes one.
+		if err := db.Exec("SET LOCAL enable_seqscan = off").Error; err != nil {
+			return err
+		}
+		return guarded(work, db)
+	}, &sql.TxOptions{Isolation: sql.LevelSerializable})
 }
 
 // retriable tells whether another try may end otherwise: after a serialization failure or a deadlock, and after a duplicate key, which

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"berth/inventory"
@@ -175,4 +176,63 @@ func TestRecovery(t *testing.T) {
 	if text := fmt.Sprintf("%v %+v %#v %s", key, key, key, key); strings.Contains(text, "SECRET") {
 		t.Errorf("a key prints itself: %s", text)
 	}
+}
+
+// TestCanary plants a secret in every way that an edit can go, and then looks for it wherever it must not be: in the files, in the
+// statements, in errors, in the change log.
+func TestCanary(t *testing.T) {
+	both(t, func(t *testing.T, opt Options) {
+		const canary = "c4n4ry-7c1e"
+		var mu sync.Mutex
+		var words strings.Builder
+		hear := func(text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			words.WriteString(text + "\n")
+		}
+		opt.Sealer, opt.OnSQL = testKey(t), hear
+		s := openTest(t, opt)
+		device := create(t, s, &inventory.Device{Name: "node-1"})
+		bmc := create(t, s, &inventory.BMC{Device: device.UID, Kind: "redfish", Password: inventory.PlainSecret(canary)})
+		for _, edit := range []func(tx inventory.Tx) error{
+			func(tx inventory.Tx) error {
+				bmc.Password = inventory.PlainSecret(canary + "2")
+				return tx.Update(bmc)
+			},
+			func(tx inventory.Tx) error {
+				bmc.Password, bmc.Kind = inventory.PlainSecret(canary), "broken"
+				return tx.Update(bmc)
+			},
+			func(tx inventory.Tx) error {
+				return tx.Create(&inventory.BMC{Device: inventory.NewUID(), Kind: "redfish", Password: inventory.PlainSecret(canary)})
+			},
+			func(tx inventory.Tx) error {
+				return tx.Create(&inventory.BMC{Meta: inventory.Meta{UID: bmc.UID}, Device: device.UID, Kind: "redfish", Password: inventory.PlainSecret(canary)})
+			},
+		} {
+			if err := try(s, edit); err != nil {
+				hear(err.Error() + fmt.Sprintf("%+v %#v", err, err))
+			}
+		}
+		for _, c := range all[inventory.Change](t, s) {
+			hear(fmt.Sprintf("%+v %s %s", c, c.Before, c.After))
+		}
+		if opt.Dir != "" {
+			files, err := filepath.Glob(filepath.Join(opt.Dir, "*"))
+			if err != nil || len(files) < 3 {
+				t.Fatalf("%v, %v", files, err)
+			}
+			for _, file := range files {
+				data, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				hear(string(data))
+			}
+		}
+		if text := words.String(); strings.Contains(text, canary) || !strings.Contains(text, "bmcs") {
+			at := max(0, strings.Index(text, canary)-200)
+			t.Errorf("the secret is in %q", text[at:min(len(text), at+400)])
+		}
+	})
 }
