@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -80,75 +79,4 @@ func (o ListOptions) look(name string) (Found, bool) {
 			Transport: node.transport(), Rotational: node.rotational()},
 		Name: name, ReadOnly: node.text("ro") == "1", Removable: node.text("removable") == "1",
 	}, true
-}
-
-// Inspect lists the machine's disks and asks and examines each through its own descriptor. A disk that cannot be
-// opened or identified is there all the same: its content is reported as incomplete, which protects it.
-func Inspect(ctx context.Context, o ListOptions) ([]storage.Observed, error) {
-	found, err := List(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	observed := make([]storage.Observed, 0, len(found))
-	for _, f := range found {
-		observed = append(observed, inspect(ctx, f, o))
-	}
-	return observed, ctx.Err()
-}
-
-func inspect(ctx context.Context, f Found, o ListOptions) storage.Observed {
-	seen := storage.Observed{Disk: f.Disk, ReadOnly: f.ReadOnly, Removable: f.Removable}
-	d, err := Open(f.Path, Options{AllowLoop: o.Loop, Sys: o.Sys})
-	if err != nil {
-		seen.Content.Incomplete = err.Error()
-		return seen
-	}
-	defer d.Close()
-	if id, err := d.Identity(); err == nil {
-		seen.Disk = id
-	} else {
-		seen.Content.Incomplete = err.Error()
-		return seen
-	}
-	seen.Content = d.Probe(ctx)
-	return seen
-}
-
-// Find opens the disk that is the wanted one by its serial or WWN, asking each disk itself. None and several are
-// errors, several because berth does not choose. A wanted disk without serial and WWN is found only if the machine
-// has no other disk.
-func Find(ctx context.Context, want storage.Disk, lo ListOptions, o Options) (*Device, error) {
-	found, err := List(ctx, lo)
-	if err != nil {
-		return nil, err
-	}
-	var paths []string
-	for _, f := range found {
-		if !want.Identified() && len(found) == 1 || isDisk(f.Path, want, lo) {
-			paths = append(paths, f.Path)
-		}
-	}
-	if len(paths) != 1 {
-		slices.Sort(paths)
-		return nil, fmt.Errorf("%d of the machine's %d disks are %s %q: %w", len(paths), len(found), want, paths, ErrWrongDisk)
-	}
-	d, err := Open(paths[0], o)
-	if err != nil {
-		return nil, err
-	}
-	if err := Expect(ctx, want, nil)(d); err != nil {
-		d.Close()
-		return nil, err
-	}
-	return d, nil
-}
-
-func isDisk(path string, want storage.Disk, o ListOptions) bool {
-	d, err := Open(path, Options{AllowLoop: o.Loop, Sys: o.Sys})
-	if err != nil {
-		return false
-	}
-	defer d.Close()
-	id, err := d.Identity()
-	return err == nil && want.Same(id)
 }

@@ -22,17 +22,17 @@ import (
 	"berth/storage/image"
 )
 
-const imageSize = 40*storage.MiB + 512*9
+const imageSize = 20*storage.MiB + 512*9
 
 // rawImage makes a disk image with sfdisk: a table, two partitions full of data, and a gap of zeros between them.
 func rawImage(t testing.TB, label string, sector int) []byte {
 	t.Helper()
 	size := imageSize
 	if sector != 512 {
-		size = 40 * storage.MiB
+		size = 20 * storage.MiB
 	}
 	file := sparse(t, "image.raw", size)
-	script := fmt.Sprintf("label: %s\nstart=1MiB, size=3MiB\nstart=30MiB, size=8MiB\n", label)
+	script := fmt.Sprintf("label: %s\nstart=1MiB, size=3MiB\nstart=13MiB, size=6MiB\n", label)
 	if label == "gpt" {
 		script = strings.Replace(script, "\n", "\nlabel-id: 6D2A1B9C-1111-4222-8333-444455556666\n", 1)
 	}
@@ -51,7 +51,7 @@ func rawImage(t testing.TB, label string, sector int) []byte {
 		t.Fatal(err)
 	}
 	rand.NewChaCha8([32]byte{1}).Read(raw[1<<20 : 4<<20])
-	rand.NewChaCha8([32]byte{2}).Read(raw[30<<20 : 38<<20])
+	rand.NewChaCha8([32]byte{2}).Read(raw[13<<20 : 19<<20])
 	copy(raw, "\xeb\x63\x90boot code")
 	return raw
 }
@@ -140,7 +140,7 @@ func TestWrite(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s %d seed %v", tt.label, tt.sector, tt.seed != nil), func(t *testing.T) {
 			raw := rawImage(t, tt.label, tt.sector)
-			file := sparse(t, "target.img", 100*storage.MiB+512*8)
+			file := sparse(t, "target.img", 48*storage.MiB+512*8)
 			fill(t, file, 0x5a)
 			path := attach(t, file, tt.sector)
 			d := open(t, path)
@@ -179,7 +179,7 @@ func fill(t testing.TB, file string, with byte) {
 		t.Fatal(err)
 	}
 	b := bytes.Repeat([]byte{with}, mib)
-	for _, at := range []int64{0, 10 << 20, 35 << 20, 64 << 20, info.Size() - int64(mib)} {
+	for _, at := range []int64{0, 8 << 20, 15 << 20, 30 << 20, info.Size() - int64(mib)} {
 		if _, err := f.WriteAt(b, at); err != nil {
 			t.Fatal(err)
 		}
@@ -193,12 +193,12 @@ func judge(t *testing.T, path string, raw []byte, label string, sector int, seed
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range [][2]int{{1 << 20, 4 << 20}, {30 << 20, 38 << 20}} {
+	for _, part := range [][2]int{{1 << 20, 4 << 20}, {13 << 20, 19 << 20}} {
 		if !bytes.Equal(got[part[0]:part[1]], raw[part[0]:part[1]]) {
 			t.Errorf("partition at %d differs from the image", part[0])
 		}
 	}
-	if !bytes.Equal(got[:440], raw[:440]) || len(bytes.Trim(got[4<<20:30<<20], "\x00")) != 0 {
+	if !bytes.Equal(got[:440], raw[:440]) || len(bytes.Trim(got[4<<20:13<<20], "\x00")) != 0 {
 		t.Error("boot code or the zeros between the partitions differ")
 	}
 	out := run(t, "sfdisk", "--verify", path)
@@ -229,7 +229,7 @@ func judgeSeed(t *testing.T, path string, sector int, seed *Seed) {
 		}
 	}
 	start *= int64(sector)
-	if start%storage.MiB != 0 || start < 90*storage.MiB {
+	if start%storage.MiB != 0 || start < 40*storage.MiB {
 		t.Fatalf("the seed is at %d:\n%s", start, dump)
 	}
 	id := run(t, "blkid", "--probe", "--offset", fmt.Sprint(start), "--size", fmt.Sprint(storage.SeedSize), "-o", "export", path)
@@ -267,7 +267,7 @@ func TestWriteWholeDisk(t *testing.T) {
 // TestWriteTwice reimages: the outcome does not depend on what was there.
 func TestWriteTwice(t *testing.T) {
 	raw := rawImage(t, "gpt", 512)
-	file := sparse(t, "target.img", 64*storage.MiB)
+	file := sparse(t, "target.img", 40*storage.MiB)
 	d := open(t, attach(t, file, 512))
 	s := inMem(raw)
 	var disks [2][]byte
@@ -304,15 +304,15 @@ func TestWriteRefuses(t *testing.T) {
 		o    WriteOptions
 		err  error
 	}{
-		{"no guard", gptRaw, 64 << 20, WriteOptions{}, nil},
-		{"the guard", gptRaw, 64 << 20, WriteOptions{Guard: func(*Device) error { return refusal }}, refusal},
-		{"disk too small", gptRaw, 40 << 20, WriteOptions{Guard: allow}, ErrTooSmall},
-		{"no room for the seed", gptRaw, 44 << 20, WriteOptions{Guard: allow, Seed: testSeed}, ErrTooSmall},
-		{"no free entry", full, 64 << 20, WriteOptions{Guard: allow, Seed: testSeed}, ErrTable},
-		{"damaged table", damaged, 64 << 20, WriteOptions{Guard: allow}, ErrTable},
-		{"no table for the seed", none, 64 << 20, WriteOptions{Guard: allow, Seed: testSeed}, ErrTable},
-		{"made for other blocks", rawImage(t, "gpt", 4096), 64 << 20, WriteOptions{Guard: allow}, ErrTable},
-		{"seed too big", gptRaw, 64 << 20, WriteOptions{Guard: allow, Seed: &Seed{UserData: make([]byte, 5<<20)}}, ErrSeed},
+		{"no guard", gptRaw, 40 << 20, WriteOptions{}, nil},
+		{"the guard", gptRaw, 40 << 20, WriteOptions{Guard: func(*Device) error { return refusal }}, refusal},
+		{"disk too small", gptRaw, 20 << 20, WriteOptions{Guard: allow}, ErrTooSmall},
+		{"no room for the seed", gptRaw, 24 << 20, WriteOptions{Guard: allow, Seed: testSeed}, ErrTooSmall},
+		{"no free entry", full, 40 << 20, WriteOptions{Guard: allow, Seed: testSeed}, ErrTable},
+		{"damaged table", damaged, 40 << 20, WriteOptions{Guard: allow}, ErrTable},
+		{"no table for the seed", none, 40 << 20, WriteOptions{Guard: allow, Seed: testSeed}, ErrTable},
+		{"made for other blocks", rawImage(t, "gpt", 4096), 40 << 20, WriteOptions{Guard: allow}, ErrTable},
+		{"seed too big", gptRaw, 40 << 20, WriteOptions{Guard: allow, Seed: &Seed{UserData: make([]byte, 5<<20)}}, ErrSeed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := loopDisk(t, tt.size)
@@ -382,7 +382,7 @@ func nothing() error { return nil }
 // oldDisk is a disk with a bootable system on it.
 func oldDisk(t testing.TB) *memory {
 	raw := rawImage(t, "gpt", 512)
-	b := append(raw, make([]byte, 20<<20)...)
+	b := append(raw, make([]byte, 10<<20)...)
 	l, err := newLayout(b[:mib], int64(len(raw)), int64(len(b)), 512, false)
 	if err != nil {
 		t.Fatal(err)
@@ -414,7 +414,7 @@ func TestWriteFails(t *testing.T) {
 	if _, err := write(t.Context(), count, source(t, s), WriteOptions{Seed: testSeed, Workers: 1}, nothing); err != nil {
 		t.Fatal(err)
 	}
-	if !bootable(count.b) || ops < 30 {
+	if !bootable(count.b) || ops < 20 {
 		t.Fatalf("after %d operations bootable is %v", ops, bootable(count.b))
 	}
 	for fail := range ops {
@@ -443,9 +443,9 @@ func TestWriteFails(t *testing.T) {
 func TestReadBackFinds(t *testing.T) {
 	s := inMem(rawImage(t, "gpt", 512))
 	r := rand.New(rand.NewPCG(3, 4))
-	size := int64(60 << 20)
+	size := int64(40 << 20)
 	seedAt := size - 1<<20 - storage.SeedSize
-	for i := range 60 {
+	for i := range 36 {
 		at := r.Int64N(imageSize)
 		switch i % 6 {
 		case 1:
@@ -515,7 +515,7 @@ func TestWriteCancelled(t *testing.T) {
 	s := inMem(rawImage(t, "gpt", 512))
 	reason := errors.New("the operation was cancelled")
 	for _, phase := range []Phase{PhaseClear, PhaseWrite, PhaseReadBack} {
-		d := loopDisk(t, 64<<20)
+		d := loopDisk(t, 40<<20)
 		if _, err := d.WriteAt(oldDisk(t).b[:mib], 0); err != nil {
 			t.Fatal(err)
 		}
@@ -583,11 +583,11 @@ func TestWriteKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := attach(t, sparse(t, "target.img", 64<<20), 512)
+	path := attach(t, sparse(t, "target.img", 40<<20), 512)
 	old := oldDisk(t).b
 	r := rand.New(rand.NewPCG(9, 9))
 	killed := map[string]int{}
-	for range 25 {
+	for range 20 {
 		d := open(t, path)
 		if _, err := d.WriteAt(old[:mib], 0); err != nil {
 			t.Fatal(err)
@@ -598,7 +598,7 @@ func TestWriteKilled(t *testing.T) {
 		if err := errors.Join(d.Sync(), d.Close()); err != nil {
 			t.Fatal(err)
 		}
-		phase := kill(t, path, dir+" "+string(m.Digest), 1+r.IntN(24))
+		phase := kill(t, path, dir+" "+string(m.Digest), 1+r.IntN(18))
 		killed[phase]++
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -654,7 +654,7 @@ func TestClear(t *testing.T) {
 	file := sparse(t, "target.img", 100<<20)
 	d := open(t, attach(t, file, 512))
 	raw := rawImage(t, "gpt", 512)
-	copy(raw[30<<20:], "LUKS\xba\xbe\x00\x02")
+	copy(raw[13<<20:], "LUKS\xba\xbe\x00\x02")
 	if _, err := Write(t.Context(), d, source(t, inMem(raw)), WriteOptions{Guard: allow, Seed: testSeed}); err != nil {
 		t.Fatal(err)
 	}
@@ -672,7 +672,7 @@ func TestClear(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := make([]byte, 512)
-	if _, err := d.ReadAt(b, 30<<20); err != nil || bytes.HasPrefix(b, []byte("LUKS")) {
+	if _, err := d.ReadAt(b, 13<<20); err != nil || bytes.HasPrefix(b, []byte("LUKS")) {
 		t.Errorf("the signature in a partition survived: %v", err)
 	}
 }

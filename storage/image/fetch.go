@@ -60,7 +60,7 @@ const maxResumes = 1000
 
 func (f Fetch) withDefaults() Fetch {
 	if f.Client == nil {
-		f.Client = &http.Client{Transport: &http.Transport{DisableCompression: true, ResponseHeaderTimeout: 30 * time.Second}}
+		f.Client = &http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true, ResponseHeaderTimeout: 30 * time.Second}}
 	}
 	client := *f.Client
 	// The bytes are checked wherever they come from, but a redirect could send the token of Header to somebody else.
