@@ -64,7 +64,19 @@ func (c *Client) Accept(ctx context.Context, machine string, in AcceptRequest) (
 
 // Adopt takes in a machine that already runs.
 func (c *Client) Adopt(ctx context.Context, in AdoptRequest) (*inventory.Device, error) {
-	return post[inventory.Device](ctx, c, "/api/v1/machines/adopt", in)
+	// A Secret writes itself as stars; here, and only here, the server is to have the password itself.
+	type bmc struct {
+		AdoptBMC
+		Password string `json:"password,omitempty"`
+	}
+	body := struct {
+		AdoptRequest
+		BMC *bmc `json:"bmc,omitempty"`
+	}{AdoptRequest: in}
+	if in.BMC != nil {
+		body.BMC = &bmc{AdoptBMC: *in.BMC, Password: in.BMC.Password.Reveal()}
+	}
+	return post[inventory.Device](ctx, c, "/api/v1/machines/adopt", body)
 }
 
 // Plan says what a deploy or reimage would do.

@@ -158,3 +158,26 @@ func TestSettable(t *testing.T) {
 		}
 	}
 }
+
+// A secret writes itself as stars everywhere but on its way to the server that it is for.
+func TestAdoptSendsThePassword(t *testing.T) {
+	var sent map[string]any
+	_, client := server(t, func(w http.ResponseWriter, r *http.Request) {
+		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
+			t.Error(err)
+		}
+		_, _ = io.WriteString(w, `{}`)
+	})
+	in := AdoptRequest{Name: "node-1", MACs: []string{"52:54:00:00:00:01"},
+		BMC: &AdoptBMC{Kind: "redfish", Address: "192.0.2.1", Username: "root", Password: inventory.PlainSecret("calvin")}}
+	if _, err := client.Adopt(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	bmc, _ := sent["bmc"].(map[string]any)
+	if sent["name"] != "node-1" || bmc["kind"] != "redfish" || bmc["username"] != "root" || bmc["password"] != "calvin" {
+		t.Errorf("sent %v", sent)
+	}
+	if text, err := json.Marshal(in); err != nil || strings.Contains(string(text), "calvin") {
+		t.Errorf("the request tells the password to whoever writes it: %s, %v", text, err)
+	}
+}
