@@ -64,8 +64,11 @@ func problemOf(err error) *api.Problem {
 		return &api.Problem{Status: http.StatusConflict, Code: api.CodeConflict, Detail: "This is no longer yours to do: the operation went on without you, or ended."}
 	case errors.Is(err, provision.ErrRevoked):
 		return &api.Problem{Status: http.StatusConflict, Code: api.CodeConflict, Detail: "This assignment is no longer yours: stop."}
-	case errors.Is(err, provision.ErrToken), errors.Is(err, provision.ErrAgent):
-		return &api.Problem{Status: http.StatusForbidden, Code: api.CodeForbidden, Detail: "This token or key is not that of a living boot."}
+	case errors.Is(err, provision.ErrToken):
+		return &api.Problem{Status: http.StatusForbidden, Code: api.CodeForbidden, Detail: "This token is not that of a living boot."}
+	case errors.Is(err, provision.ErrAgent):
+		// By this status an agent learns that the server lost its session, and registers again.
+		return &api.Problem{Status: http.StatusUnauthorized, Code: api.CodeUnauthorized, Detail: "This key is not that of a living boot: register first."}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled):
 		return &api.Problem{Status: http.StatusRequestTimeout, Code: api.CodeUnavailable, Detail: "The request took too long to arrive."}
 	case errors.Is(err, context.DeadlineExceeded):
