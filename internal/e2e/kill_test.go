@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -160,6 +161,7 @@ func (v *victim) ending(img *diskImage, op *api.OperationStatus) error {
 
 // TestDeployWithoutKills is the control: the same machine and the same images, and nobody dies.
 func TestDeployWithoutKills(t *testing.T) {
+	t.Parallel()
 	v := newVictim(t)
 	for i := range 4 {
 		op := v.run(fmt.Sprintf("run %d", i), nil)
@@ -193,6 +195,7 @@ func (v *victim) boundaries() (points []killPoint, took time.Duration) {
 // TestKillAtEveryStep kills the server before and after each commit that a reimage makes: when the end of a step is not stored yet, and
 // when it is and nobody knows. In the short form several commits share an operation; in the long form each has its own.
 func TestKillAtEveryStep(t *testing.T) {
+	t.Parallel()
 	v := newVictim(t)
 	points, _ := v.boundaries()
 	share := 10
@@ -261,6 +264,7 @@ func seedOf(t testing.TB) *rand.Rand {
 // TestKillAtRandomMoments kills the server at moments that nobody chose: once, or again soon after it came back; and now and then the
 // machine as well.
 func TestKillAtRandomMoments(t *testing.T) {
+	t.Parallel()
 	v := newVictim(t)
 	random := seedOf(t)
 	_, took := v.boundaries()
@@ -296,24 +300,69 @@ func TestKillAtRandomMoments(t *testing.T) {
 	t.Logf("%d moments, %d starts of the server, endings %v", moments, v.started(), v.endings)
 }
 
-// TestPowerCutsOfTheMachine cuts the machine's power, and not the server's, at random moments of the write.
+// TestPowerCutsOfTheMachine cuts the machine's power, and not the server's, when the write has reached a certain part of the disk: right
+// after the ends were cleared, at MiBs that nobody chose, and when the disk is complete and nobody knows yet.
 func TestPowerCutsOfTheMachine(t *testing.T) {
+	t.Parallel()
 	v := newVictim(t)
 	random := seedOf(t)
-	_, took := v.boundaries()
-	cuts := 5
-	if full() {
-		cuts = 40
+	v.run("the first deploy", nil)
+	cuts := []int{0, imageSize/mib - 2, -1}
+	for len(cuts) < 6 || full() && len(cuts) < 40 {
+		cuts = append(cuts, 1+random.IntN(imageSize/mib-1))
 	}
-	for i := range cuts {
-		wait := time.Duration(random.Int64N(int64(took) / 2))
-		v.run(fmt.Sprintf("cut %d: after %s", i, wait), func(ctx context.Context) {
-			sleep(ctx, wait)
-			v.killAgent()
+	for _, at := range cuts {
+		cut := false
+		op := v.run(fmt.Sprintf("cut at MiB %d", at), func(ctx context.Context) {
+			cut = v.reaches(ctx, at) && v.killAgent()
 		})
+		if !cut {
+			t.Logf("nothing was cut at MiB %d: the write was quicker", at)
+		}
+		if op.Operation.State == inventory.OpDone && at > 0 && cut {
+			for _, st := range op.Steps {
+				if st.Name == "write-image" && st.Attempt != 1 {
+					t.Errorf("cut at MiB %d: a power cut is no failed attempt\n%s", at, story(op))
+				}
+			}
+		}
 	}
-	t.Logf("%d cuts, endings %v", cuts, v.endings)
+	t.Logf("%d cuts, endings %v", len(cuts), v.endings)
 	if v.started() != 1 {
 		t.Errorf("the server was started %d times", v.started())
 	}
+}
+
+// reaches waits until the write that is under way has reached a MiB of the disk; 0 is the clearing, and -1 the end.
+func (v *victim) reaches(ctx context.Context, at int) bool {
+	f, err := os.Open(v.disks[0].file)
+	if err != nil {
+		v.Error(err)
+		return false
+	}
+	defer f.Close()
+	img := v.images[(v.runs-1)%len(v.images)] // run has counted already
+	zeros := make([]byte, 4096)
+	block := make([]byte, 4096)
+	look := func(off int64) []byte {
+		if _, err := f.ReadAt(block, off); err != nil {
+			return nil
+		}
+		return block
+	}
+	cleared := false
+	for ctx.Err() == nil {
+		cleared = cleared || bytes.Equal(look(0), zeros)
+		switch {
+		case !cleared:
+		case at == 0:
+			return true
+		case at < 0 && !bytes.Equal(look(0), zeros):
+			return true
+		case at > 0 && bytes.Equal(look(int64(at)*mib+mib/2), img.raw[at*mib+mib/2:at*mib+mib/2+4096]):
+			return true
+		}
+		sleep(ctx, 200*time.Microsecond)
+	}
+	return false
 }

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -456,10 +455,4 @@ func (m *machine) reportScript() (string, error) {
 		}
 	}
 	return "", fmt.Errorf("the seed reports to nobody:\n%s", text)
-}
-
-// scriptURL is where the machine would fetch its script; for stories that ask in its place.
-func (m *machine) scriptURL() string {
-	q := url.Values{"arch": {"0"}, "mac": {m.mac.String()}, "uuid": {m.uuid}}
-	return "http://" + bootAddr + "/ipxe?" + q.Encode()
 }
