@@ -51,12 +51,21 @@ func (s *Server) checkLogin(r *http.Request, name, password string) (*inventory.
 	account, err := s.verify(r.Context(), name, password)
 	if errors.Is(err, errWrongPassword) {
 		s.pause.failed(s.now(), name, address)
-		s.log().Warn("wrong password", "account", name, "from", address)
+		s.log().Warn("wrong password", "account", s.loggable(r, name), "from", address)
 	}
 	if err == nil {
 		s.pause.passed(name, address)
 	}
 	return account, err
+}
+
+// loggable is the name of an account for the log. What is no account's name may be a password in the wrong field.
+func (s *Server) loggable(r *http.Request, name string) string {
+	account, err := inventory.Get[inventory.Account](r.Context(), s.Record, name)
+	if err != nil {
+		return "(none of that name)"
+	}
+	return account.Name
 }
 
 // openSession stores a session and clears the account's sessions that are over.

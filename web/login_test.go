@@ -235,6 +235,10 @@ func TestWrongPasswordsPause(t *testing.T) {
 	for range freeTries + 1 {
 		last, _ = b.post("/login", url.Values{"name": {"otto"}, "password": {"wrong"}})
 	}
+	b.post("/login", url.Values{"name": {"my-secret-in-the-wrong-field"}, "password": {"x"}})
+	if log := g.log.String(); strings.Contains(log, "wrong-field") || !strings.Contains(log, "account=otto") {
+		t.Error("the log does not name the account, or holds what may be a password")
+	}
 	if last.StatusCode != http.StatusTooManyRequests || last.Header.Get("Retry-After") == "" {
 		t.Errorf("after %d wrong passwords: %s", freeTries+1, last.Status)
 	}

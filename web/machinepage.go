@@ -103,6 +103,7 @@ type machineView struct {
 	*api.MachineStatus
 	Events  []*inventory.Event
 	Recent  []*inventory.Operation // ended ones
+	Boots   []*inventory.BootAttempt
 	Changes []*inventory.Change
 	Facts   factsView
 }
@@ -153,12 +154,35 @@ func (s *Server) machinePage(w http.ResponseWriter, r *http.Request, who caller)
 	if v.Recent, err = inventory.List[inventory.Operation](r.Context(), s.Record, inventory.Query{Filters: []inventory.Filter{of}, Sort: "-created_at", Limit: 6}); err != nil {
 		return err
 	}
+	if v.Boots, err = inventory.List[inventory.BootAttempt](r.Context(), s.Record, inventory.Query{Filters: []inventory.Filter{of}, Sort: "-created_at", Limit: 4}); err != nil {
+		return err
+	}
 	v.Recent = slices.DeleteFunc(v.Recent, func(op *inventory.Operation) bool { return op.UID == status.Machine.Operation })
 	if v.Changes, err = inventory.List[inventory.Change](r.Context(), s.Record, inventory.Query{
 		Filters: []inventory.Filter{inventory.Is("object", status.Machine.UID)}, Sort: "-created_at", Limit: 8}); err != nil {
 		return err
 	}
-	return s.render(w, r, who, "machine", view{Title: status.Machine.Name, Live: "machines,operations,steps,deviations,events,observations", Data: v})
+	return s.render(w, r, who, "machine", view{Title: status.Machine.Name, Live: "machines,operations,steps,deviations,events,observations,boot-attempts", Data: v})
+}
+
+// attemptView is one boot, with everything the machine did on its way up.
+type attemptView struct {
+	oneView
+	Attempt *inventory.BootAttempt
+	Events  []*inventory.Event
+}
+
+func (s *Server) attemptPage(w http.ResponseWriter, r *http.Request, who caller) error {
+	o, err := s.one(r, who, nounNamed("boot-attempt"))
+	if err != nil {
+		return err
+	}
+	v := attemptView{oneView: o, Attempt: o.Object.(*inventory.BootAttempt)}
+	if v.Events, err = inventory.List[inventory.Event](r.Context(), s.Record, inventory.Query{
+		Filters: []inventory.Filter{inventory.Is("attempt", v.Attempt.UID)}, Sort: "at", Limit: inventory.MaxPage}); err != nil {
+		return err
+	}
+	return s.render(w, r, who, "attempt", view{Title: "Boot of " + v.Attempt.MAC, Live: "boot-attempts,events", Data: v})
 }
 
 // timelineView is a page of a machine's events.

@@ -77,6 +77,7 @@ func (s *Server) otherPages() []route {
 		{method: "GET", pattern: "/images/import", need: "operator", handle: s.importPage},
 		{method: "POST", pattern: "/images/upload", need: "operator", handle: s.uploadForm, stream: true},
 		{method: "POST", pattern: "/images/fetch", need: "operator", handle: s.fetchForm},
+		{method: "GET", pattern: "/boot-attempts/{ref}", need: "viewer", handle: s.attemptPage},
 		{method: "GET", pattern: "/changes/{ref}", need: "viewer", handle: s.changePage},
 		{method: "POST", pattern: "/changes/{ref}/undo", need: "operator", handle: s.undoForm},
 		{method: "POST", pattern: "/accounts/{ref}/password", need: "admin", handle: s.accountPasswordForm},

@@ -156,6 +156,8 @@ func truncate(text string, n int) string {
 }
 
 // secureHeaders sets what every answer carries. Scripts, styles and pictures come from this server alone, as files; nothing inline runs.
+// Strict-Transport-Security is not among them: it would rule every port of the host, also those that berth does not own, and nothing
+// here is ever answered without TLS.
 func secureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -167,7 +169,6 @@ func secureHeaders(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-		h.Set("Strict-Transport-Security", "max-age=31536000")
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
