@@ -189,10 +189,9 @@ func open(t *testing.T, iface, loaders string, mode pxe.Mode) *site {
 
 // vm is a virtual machine with one NIC on a tap device.
 type vm struct {
-	t    *testing.T
-	dir  string
-	cmd  *exec.Cmd
-	name string
+	t   *testing.T
+	dir string
+	cmd *exec.Cmd
 }
 
 const (

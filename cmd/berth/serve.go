@@ -124,10 +124,9 @@ type server struct {
 	cert  web.Certificate
 	work  *provision.Service
 	web   *web.Server
-	// ready is closed when the boot servers may answer.
-	listener net.Listener
-	socket   net.Listener
-	leases   *lease.Table
+
+	listener net.Listener // for people, programs and agents
+	socket   net.Listener // for root and this server's own user
 }
 
 func serve(ctx context.Context, o serveOptions, out io.Writer) error {

@@ -21,20 +21,20 @@ type ground struct {
 
 // model is a device type and what is usually in it.
 type model struct {
-	maker, name, slug, part string
-	units                   float64
-	grams                   int64
-	oui                     string
-	cpu                     string
-	sockets, cores          int
-	dimms                   int
-	dimmGiB                 int64
-	dimmType                string
-	disks                   int
-	diskBytes               int64
-	diskModel, diskKind     string
-	bios                    string
-	boot                    string
+	maker, name, part   string
+	units               float64
+	grams               int64
+	oui                 string
+	cpu                 string
+	sockets, cores      int
+	dimms               int
+	dimmGiB             int64
+	dimmType            string
+	disks               int
+	diskBytes           int64
+	diskModel, diskKind string
+	bios                string
+	boot                string
 
 	kind         *inventory.DeviceType
 	manufacturer *inventory.Manufacturer

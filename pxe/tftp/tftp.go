@@ -198,7 +198,11 @@ func (h *handler) read(name string, to io.ReaderFrom) error {
 // key is the name as the table has it: clients ask with and without a slash,
 // and some ROMs forget to end the string.
 func key(name string) string {
-	return strings.TrimRight(strings.TrimLeft(name, "/"), "\xff")
+	name = strings.TrimLeft(name, "/")
+	for strings.HasSuffix(name, "\xff") {
+		name = name[:len(name)-1]
+	}
+	return name
 }
 
 func (h *handler) notOpened(e pxe.Event, err error) error {

@@ -296,7 +296,7 @@ func TestMutatedNames(t *testing.T) {
 		}
 		f.Close()
 		hits++
-		if strings.TrimRight(strings.TrimLeft(name, "/"), "\xff") != "a.efi" {
+		if strings.ReplaceAll(strings.TrimLeft(name, "/"), "\xff", "") != "a.efi" {
 			t.Fatalf("%q opened a file", name)
 		}
 	}
@@ -323,7 +323,7 @@ func FuzzName(f *testing.F) {
 			return
 		}
 		file.Close()
-		if strings.Trim(name, "/\xff") != "a.efi" {
+		if strings.ReplaceAll(strings.Trim(name, "/"), "\xff", "") != "a.efi" {
 			t.Fatalf("%q opened a file", name)
 		}
 	})
