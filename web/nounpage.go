@@ -37,6 +37,18 @@ type filterView struct {
 	Value string
 }
 
+// FiltersOpen tells whether the form of filters shows: when one is in force that is to be seen nowhere else on the page.
+func (l listView) FiltersOpen() bool {
+	for name := range l.Query {
+		switch name {
+		case "q", "sort", "limit", "cursor", "provision_state":
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // Searchable tells whether quick search has anything to look into.
 func (l listView) Searchable() bool { return searchable(l.Noun) }
 
