@@ -11,7 +11,7 @@ import (
 func (m maker) facts(kind *model, i int) inventory.Facts {
 	serial := m.code(7)
 	f := inventory.Facts{Source: inventory.SourceAgent, ObservedAt: m.past(72 * 60 * 60 * 1e9)}
-	u := string(m.uid())
+	u := m.hex()
 	f.System = inventory.SystemFacts{Manufacturer: kind.maker, Product: kind.name, Serial: serial, SKU: kind.part, Arch: "amd64",
 		UUID: u[:8] + "-" + u[8:12] + "-4" + u[13:16] + "-8" + u[17:20] + "-" + u[20:]}
 	f.Board = inventory.BoardFacts{Manufacturer: kind.maker, Serial: "CN7475" + m.code(10)}
@@ -42,7 +42,7 @@ func (m maker) boards(kind *model, f *inventory.Facts) {
 	}
 	ecc := true
 	for n := range kind.dimms {
-		f.DIMMs = append(f.DIMMs, inventory.DIMMFacts{Slot: fmt.Sprintf("DIMM_%c%d", 'A'+n%8, 1+n/8), Manufacturer: "Samsung", PartNumber: "M393A4K40CB2-CTD", Serial: strings.ToUpper(string(m.uid()[:8])),
+		f.DIMMs = append(f.DIMMs, inventory.DIMMFacts{Slot: fmt.Sprintf("DIMM_%c%d", 'A'+n%8, 1+n/8), Manufacturer: "Samsung", PartNumber: "M393A4K40CB2-CTD", Serial: strings.ToUpper(m.hex()[:8]),
 			SizeMiB: kind.dimmGiB << 10, Type: kind.dimmType, SpeedMTs: 2666, ECC: &ecc})
 	}
 	f.MemoryMiB = int64(kind.dimms)*kind.dimmGiB<<10 - 900
@@ -53,7 +53,7 @@ func (m maker) boards(kind *model, f *inventory.Facts) {
 
 func (m maker) drives(kind *model, f *inventory.Facts) {
 	for n := range kind.disks {
-		u := string(m.uid())
+		u := m.hex()
 		disk := inventory.DiskFacts{Name: fmt.Sprintf("sd%c", 'a'+n), Model: kind.diskModel, Serial: m.code(14), WWN: "naa.5000c500" + u[:8], SizeBytes: kind.diskBytes, Type: kind.diskKind,
 			Transport: "sata", Firmware: "HXT7404Q", Slot: fmt.Sprintf("Bay %d", n), LogicalBlockBytes: 512}
 		if kind.diskKind == "NVME" {

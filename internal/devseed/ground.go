@@ -129,7 +129,7 @@ func (m maker) images(g *ground) error {
 	for _, image := range []struct{ name, os, version string }{
 		{"debian-12-20261015", "Debian", "12"}, {"debian-13-20261015", "Debian", "13"}, {"ubuntu-24.04-20260930", "Ubuntu", "24.04"}, {"rocky-9.6-20260901", "Rocky Linux", "9.6"},
 	} {
-		digest := "sha256:" + string(m.uid()) + string(m.uid())
+		digest := "sha256:" + m.hex() + m.hex()
 		g.images = append(g.images, &inventory.Image{Name: image.name, OS: image.os, Version: image.version, Arch: "amd64", Digest: digest, SizeBytes: 3 << 30, Verified: true,
 			State: "missing", Problem: "it came with a seeding, which brings no bytes", Source: "berth dev seed"})
 	}

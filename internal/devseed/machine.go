@@ -198,9 +198,9 @@ func (m maker) altered(f inventory.Facts) inventory.Facts {
 	case 0:
 		f.DIMMs = f.DIMMs[:len(f.DIMMs)-1]
 	case 1:
-		f.Disks[0].Serial, f.Disks[0].WWN = m.code(12), "naa.5000c500"+strings.ToLower(string(m.uid()[:8]))
+		f.Disks[0].Serial, f.Disks[0].WWN = m.code(12), "naa.5000c500"+strings.ToLower(m.hex()[:8])
 	default:
-		f.DIMMs[0].Serial, f.DIMMs[0].SizeMiB = string(m.uid()[:8]), 8192
+		f.DIMMs[0].Serial, f.DIMMs[0].SizeMiB = m.hex()[:8], 8192
 	}
 	return f
 }

@@ -310,7 +310,9 @@ func (t *tx) log(n *inventory.Noun, action string, before, after inventory.Objec
 	}
 	// The changes of an edit are a microsecond apart, which keeps their order.
 	at := t.now.Add(time.Duration(len(t.changes)) * time.Microsecond)
-	c.Meta = inventory.Meta{UID: inventory.NewUID(), Revision: 1, CreatedAt: at, UpdatedAt: at}
+	// Those of a request lie together in the table's index, which spares a large edit most of its writes.
+	uid := t.req.ID[:4] + inventory.NewUID()[4:]
+	c.Meta = inventory.Meta{UID: uid, Revision: 1, CreatedAt: at, UpdatedAt: at}
 	var err error
 	if c.Before, err = picture(n, before, nil); err != nil {
 		return err
