@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -31,15 +32,15 @@ type Engine struct {
 	Lease time.Duration
 	// Workers bounds the operations that are at work at once; 16 when zero. Waiting operations take no worker.
 	Workers int
+	// Pollers bounds the recurring operations that are at work at once, beside the workers; 64 when zero. A site whose BMC network is down
+	// has a poll hanging at each of them, and no machine waits for that.
+	Pollers int
 
 	mu      sync.Mutex
 	running map[inventory.UID]context.CancelCauseFunc
 }
 
-var (
-	errCancelled = errors.New("cancelled")
-	errStopping  = errors.New("the server is stopping")
-)
+var errCancelled = errors.New("the operation was cancelled")
 
 func (e *Engine) lease() time.Duration { return or(e.Lease, 15*time.Second) }
 
@@ -57,26 +58,78 @@ func (e *Engine) Serve(ctx context.Context) error {
 		return fmt.Errorf("free the operations of an earlier run: %w", err)
 	}
 	wake := e.Ledger.Watch(ctx, inventory.NounFor[inventory.Operation]())
-	slots := make(chan struct{}, or(e.Workers, 16))
+	workers, pollers := make(chan struct{}, or(e.Workers, 16)), make(chan struct{}, or(e.Pollers, 64))
 	var work sync.WaitGroup
+	defer e.handOver(ctx)
 	defer work.Wait()
 	for ctx.Err() == nil {
-		slots <- struct{}{}
+		workers <- struct{}{}
 		op, err := e.Ledger.Claim(ctx, e.Holder, e.lease())
 		if op != nil {
+			slot := workers
+			if e.recurring(op) {
+				slot = e.change(workers, pollers)
+			}
+			if slot == nil {
+				e.postpone(ctx, op)
+				continue
+			}
 			work.Go(func() {
-				defer func() { <-slots }()
+				defer func() { <-slot }()
 				e.work(ctx, op)
 			})
 			continue
 		}
-		<-slots
+		<-workers
 		if err != nil && ctx.Err() == nil {
 			e.Log.Error("operations cannot be claimed; trying again", "error", err)
 		}
 		e.sleep(ctx, wake)
 	}
 	return nil
+}
+
+// handOver frees what this server holds when it stops, so that another one need not wait for the leases to run out.
+func (e *Engine) handOver(ctx context.Context) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stop()
+	if err := e.Ledger.ReleaseHolder(ctx, e.Holder); err != nil {
+		e.Log.Warn("operations could not be handed over; their leases run out by themselves", "error", err)
+	}
+}
+
+func (e *Engine) recurring(op *inventory.Operation) bool {
+	seq := e.Sequences[op.Kind]
+	return seq != nil && seq.Recurring > 0
+}
+
+// change gives a worker's place back for a poller's; nil when no poller is free.
+func (e *Engine) change(workers, pollers chan struct{}) chan struct{} {
+	<-workers
+	select {
+	case pollers <- struct{}{}:
+		return pollers
+	default:
+		return nil
+	}
+}
+
+// busyPause is when a recurring operation asks again for a free poller.
+const busyPause = 15 * time.Second
+
+// postpone gives an operation back until a poller may be free. If that fails, its lease runs out.
+func (e *Engine) postpone(ctx context.Context, op *inventory.Operation) {
+	err := e.Ledger.Commit(ctx, op.UID, op.Fence, func(tx inventory.Tx) error {
+		o, err := inventory.TxGet[inventory.Operation](tx, string(op.UID))
+		if err != nil {
+			return err
+		}
+		o.NextTryAt, o.LeaseHolder, o.LeaseUntil = tx.Now().Add(busyPause), "", time.Time{}
+		return tx.Update(o)
+	})
+	if err != nil && ctx.Err() == nil {
+		e.Log.Warn("an operation could not be postponed", "operation", op.UID, "error", err)
+	}
 }
 
 // sleep waits until something changed, something is due, or five seconds have passed: the last for clocks that jump and for databases
@@ -116,6 +169,12 @@ func (e *Engine) work(serve context.Context, op *inventory.Operation) {
 	defer cancel(nil)
 
 	log := e.Log.With("operation", op.UID, "kind", op.Kind)
+	// A defect in one operation must not take the others along. Its lease runs out, and it is tried again.
+	defer func() {
+		if defect := recover(); defect != nil {
+			log.Error("an operation met a defect in berth; trying again when its lease is over", "defect", defect, "stack", string(debug.Stack()))
+		}
+	}()
 	for {
 		more, err := e.advance(ctx, op)
 		switch {
@@ -202,7 +261,7 @@ func (e *Engine) advance(ctx context.Context, op *inventory.Operation) (more boo
 	}
 	run := &Run{Operation: op, Step: step, Steps: steps, Spec: spec, engine: e}
 	doing, stop := context.WithDeadline(ctx, *step.Deadline)
-	result := spec.Do(doing, run)
+	result := e.do(doing, run)
 	stop()
 	if ctx.Err() != nil && result != nil {
 		cause := context.Cause(ctx)
@@ -212,6 +271,17 @@ func (e *Engine) advance(ctx context.Context, op *inventory.Operation) (more boo
 		return false, cause
 	}
 	return e.store(store, run, result)
+}
+
+// do runs a step. One that panics has failed for good: the same state would make it panic again, after each restart.
+func (e *Engine) do(ctx context.Context, run *Run) (err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			e.Log.Error("a step met a defect in berth", "operation", run.Operation.UID, "step", run.Spec.Name, "defect", defect, "stack", string(debug.Stack()))
+			err = permanentf("step %s met a defect in berth (%v); the log has the details", run.Spec.Name, defect)
+		}
+	}()
+	return run.Spec.Do(ctx, run)
 }
 
 func (s *Sequence) step(name string) (StepSpec, bool) {
@@ -322,6 +392,7 @@ func updatePair(tx inventory.Tx, s *inventory.Step, o *inventory.Operation, step
 func (e *Engine) store(ctx context.Context, run *Run, result error) (more bool, err error) {
 	var wait *Wait
 	var skip *Skip
+	var over *Over
 	switch {
 	case result == nil:
 		return true, e.done(ctx, run, inventory.StepDone, "")
@@ -329,13 +400,20 @@ func (e *Engine) store(ctx context.Context, run *Run, result error) (more bool, 
 		return true, e.done(ctx, run, inventory.StepSkipped, skip.Why)
 	case errors.As(result, &wait):
 		return false, e.wait(ctx, run, *wait, "")
+	case errors.As(result, &over):
+		return false, e.finish(ctx, run.Operation, nil, run.Steps, inventory.OpDone, "")
 	case errors.Is(result, inventory.ErrFenced):
 		return false, result
+	case errors.Is(result, errCancelled):
+		return false, e.end(ctx, run.Operation, run.Step, run.Steps, inventory.OpCancelled, "")
 	}
 	problem := result.Error()
 	exhausted := run.Step.Attempt >= max(run.Spec.Attempts, 1)
-	overdue := run.Step.Deadline != nil && !e.Now().Before(*run.Step.Deadline)
-	if isPermanent(result) || exhausted || overdue {
+	late := run.Step.Deadline != nil && !e.Now().Before(*run.Step.Deadline)
+	if late && errors.Is(result, context.DeadlineExceeded) {
+		problem = fmt.Sprintf("step %s did not end within %s: %s", run.Step.Name, run.Spec.Deadline, problem)
+	}
+	if isPermanent(result) || exhausted || late {
 		return false, e.end(ctx, run.Operation, run.Step, run.Steps, inventory.OpFailed, problem)
 	}
 	pause := or(run.Spec.Pause, 5*time.Second)
@@ -395,6 +473,12 @@ func (e *Engine) end(ctx context.Context, op *inventory.Operation, step *invento
 	if state == inventory.OpDone && seq != nil && seq.Recurring > 0 {
 		return e.again(ctx, op, steps, seq)
 	}
+	return e.finish(ctx, op, step, steps, state, problem)
+}
+
+// finish is end for an operation that does not begin again.
+func (e *Engine) finish(ctx context.Context, op *inventory.Operation, step *inventory.Step, steps []*inventory.Step, state inventory.OperationState, problem string) error {
+	seq := e.Sequences[op.Kind]
 	return e.Ledger.Commit(ctx, op.UID, op.Fence, func(tx inventory.Tx) error {
 		steps, err := inventory.TxList[inventory.Step](tx, stepsOf(op.UID))
 		if err != nil {

@@ -116,10 +116,13 @@ func (s *Service) poll(ctx context.Context, r *Run) error {
 	}
 	b, err := inventory.Get[inventory.BMC](ctx, s.Ledger, string(args.BMC))
 	if errors.Is(err, inventory.ErrNotFound) {
-		return permanentf("the BMC is gone from the record")
+		return &Over{Why: "the BMC is gone from the record"}
 	}
 	if err != nil {
 		return err
+	}
+	if !controls(b) {
+		return &Over{Why: "there is nothing to ask at a BMC of kind " + b.Kind}
 	}
 	old, err := s.observation(ctx, b.Device, inventory.SourceBMC)
 	if err != nil && !errors.Is(err, inventory.ErrNotFound) {

@@ -70,6 +70,11 @@ type Skip struct{ Why string }
 
 func (s *Skip) Error() string { return s.Why }
 
+// Over is returned by a step of a recurring operation whose reason is gone: the operation is done, and does not begin again.
+type Over struct{ Why string }
+
+func (o *Over) Error() string { return o.Why }
+
 type permanentError struct{ err error }
 
 func (p *permanentError) Error() string { return p.err.Error() }
@@ -132,9 +137,19 @@ func (r *Run) Other(step string, into any) error {
 	return permanentf("the operation has no step %s", step)
 }
 
-// Commit stores fn's changes at once, if the operation is still ours.
+// Commit stores fn's changes at once, if the operation is still ours and nobody has cancelled it: what a cancel took back must not be
+// given anew by a step that has not noticed yet.
 func (r *Run) Commit(ctx context.Context, fn func(tx inventory.Tx) error) error {
-	return r.engine.Ledger.Commit(ctx, r.Operation.UID, r.Operation.Fence, fn)
+	return r.engine.Ledger.Commit(ctx, r.Operation.UID, r.Operation.Fence, func(tx inventory.Tx) error {
+		now, err := inventory.TxGet[inventory.Operation](tx, string(r.Operation.UID))
+		if err != nil {
+			return err
+		}
+		if now.CancelBy != "" {
+			return errCancelled
+		}
+		return fn(tx)
+	})
 }
 
 // Remember stores data with the step at once.
