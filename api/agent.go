@@ -146,7 +146,9 @@ type Result struct {
 // WriteResult is the proof of a write.
 type WriteResult struct {
 	Disk DiskRef `json:"disk"`
-	// Digest is the sha256:… of the image as it was read back from the disk, its partition table taken as the image has it.
+	// Digest is the sha256:… by which the catalogue knows the image. That it stands here says: every frame had the hash that the tree hash
+	// vouches for when it was written, and the disk gave every frame back as it was written. Only the partition table may differ, where a
+	// seed was added to it.
 	Digest       string  `json:"digest"`
 	WrittenBytes int64   `json:"written_bytes"`
 	FetchedBytes int64   `json:"fetched_bytes"`
