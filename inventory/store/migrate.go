@@ -5,8 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-
-	"berth/migrations"
+	"io/fs"
 
 	"github.com/pressly/goose/v3"
 )
@@ -15,9 +14,9 @@ import (
 var ErrNewerSchema = errors.New("this record was written by a newer version of berth")
 
 // migrate brings the schema up to date. An older binary refuses a newer schema: it would not know what the new columns mean, and would
-// store rows without them.
-func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) error {
-	provider, err := goose.NewProvider(dialect, db, migrations.Files, options...)
+// store rows without them. backup is called before a record that holds something is changed.
+func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, backup func(version int64) error, options ...goose.ProviderOption) error {
+	provider, err := goose.NewProvider(dialect, db, files, options...)
 	if err != nil {
 		return fmt.Errorf("read the schema's migrations: %w", err)
 	}
@@ -29,6 +28,11 @@ func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, options ...
 	}
 	if current > newest {
 		return fmt.Errorf("%w: its schema is version %d, this berth knows up to %d; use the newer berth, or restore a backup from before the upgrade", ErrNewerSchema, current, newest)
+	}
+	if current > 0 && current < newest {
+		if err := backup(current); err != nil {
+			return fmt.Errorf("keep a copy of the record before its schema is changed: %w", err)
+		}
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("bring the schema from version %d to %d: %w", current, newest, err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"berth/inventory"
+	"berth/migrations"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -59,7 +60,7 @@ func (s *Store) openPostgres(ctx, background context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare the lock around migrations: %w", err)
 	}
-	if err := migrate(ctx, goose.DialectPostgres, pool, goose.WithSessionLocker(locker)); err != nil {
+	if err := migrate(ctx, goose.DialectPostgres, pool, migrations.Files, noBackup, goose.WithSessionLocker(locker)); err != nil {
 		return explainPostgres(err)
 	}
 	d := &postgresDriver{db: s.write, server: inventory.NewUID(), again: make(chan struct{}, 1)}
@@ -73,6 +74,10 @@ func (s *Store) openPostgres(ctx, background context.Context) error {
 	s.close = append(s.close, func() error { listener.Wait(); return nil })
 	return nil
 }
+
+// noBackup leaves copies of PostgreSQL to its owner's own means: each migration is one transaction, and a server that berth does not run
+// is not ours to dump.
+func noBackup(int64) error { return nil }
 
 func (d *postgresDriver) transact(ctx context.Context, work func(*gorm.DB) error) error {
 	giveUp := time.Now().Add(maxRetry)

@@ -4,16 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"berth/inventory"
 	"berth/migrations"
 
 	"github.com/pressly/goose/v3"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
 )
 
@@ -138,37 +144,40 @@ func TestUpgrade(t *testing.T) {
 // firstRecord makes a record of schema version 1 with one row in each of its tables, by SQL alone, since today's structs may not fit it.
 func firstRecord(t *testing.T, opt Options) map[string]inventory.UID {
 	t.Helper()
-	s := openTest(t, opt)
+	first, err := migrations.Files.ReadFile("0001_first.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.Now = time.Now
+	s, dialect := &Store{opt: opt}, goose.DialectSQLite3
+	if opt.DSN != "" {
+		dialect = goose.DialectPostgres
+		s.write, err = gorm.Open(postgres.Open(opt.DSN), s.gormConfig())
+	} else {
+		s.write, err = s.connectSQLite(filepath.Join(opt.Dir, "berth.db"), 1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.read = s.write
 	pool, err := s.write.DB()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dialect := goose.DialectSQLite3
-	if opt.DSN != "" {
-		dialect = goose.DialectPostgres
-	}
-	provider, err := goose.NewProvider(dialect, pool, migrations.Files)
+	defer pool.Close()
+	provider, err := goose.NewProvider(dialect, pool, fstest.MapFS{"0001_first.sql": {Data: first}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for v, err := provider.GetDBVersion(context.Background()); v > 1; v, err = provider.GetDBVersion(context.Background()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := provider.Down(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := provider.Up(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	rows := map[string]inventory.UID{}
 	for _, n := range inventory.Nouns {
-		if rows[n.Table] != "" {
-			continue
+		if rows[n.Table] == "" && len(columnsOf(t, s, n.Table)) > 0 { // a table of a later noun is not there yet
+			rows[n.Table] = inventory.NewUID()
+			insertDefaults(t, s, n.Table, rows[n.Table])
 		}
-		rows[n.Table] = inventory.NewUID()
-		insertDefaults(t, s, n.Table, rows[n.Table])
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
 	}
 	return rows
 }
@@ -249,4 +258,38 @@ func satisfy(t *testing.T, s *Store, n *inventory.Noun, obj inventory.Object) {
 func uidNumber(u inventory.UID) (n uint16) {
 	fmt.Sscanf(string(u[:4]), "%x", &n)
 	return n
+}
+
+// TestCopyBeforeMigration: before the schema of a record changes, a copy is kept that opens with the schema it had.
+func TestCopyBeforeMigration(t *testing.T) {
+	s := openTest(t, Options{Dir: t.TempDir()})
+	create(t, s, &inventory.Site{Name: "Berlin"})
+	pool, err := s.write.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := migrations.Files.ReadFile("0001_first.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{"0001_first.sql": {Data: first}, "9998_next.sql": {Data: []byte("-- +goose Up\nALTER TABLE sites ADD COLUMN next TEXT;\n")}}
+	backup := func(version int64) error { return s.copyTo(t.Context(), fmt.Sprintf("before-%d.db", version)) }
+	for range 2 { // the second time there is nothing to change
+		if err := migrate(t.Context(), goose.DialectSQLite3, pool, files, backup); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copies, err := filepath.Glob(filepath.Join(s.opt.Dir, "before-*"))
+	if err != nil || len(copies) != 1 {
+		t.Fatalf("copies: %v, %v", copies, err)
+	}
+	old := t.TempDir()
+	if err := os.Rename(copies[0], filepath.Join(old, "berth.db")); err != nil {
+		t.Fatal(err)
+	}
+	again := openTest(t, Options{Dir: old})
+	if columns := columnsOf(t, again, "sites"); slices.ContainsFunc(columns, func(c column) bool { return c.Name == "next" }) {
+		t.Error("the copy was made after the change")
+	}
+	find[inventory.Site](t, again, "berlin")
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"berth/migrations"
+
 	"github.com/glebarez/sqlite"
 	"github.com/pressly/goose/v3"
 	"golang.org/x/sys/unix"
@@ -59,7 +61,8 @@ func (s *Store) openSQLite(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, goose.DialectSQLite3, pool); err != nil {
+	backup := func(version int64) error { return s.copyTo(ctx, fmt.Sprintf("before-schema-%d.db", version+1)) }
+	if err := migrate(ctx, goose.DialectSQLite3, pool, migrations.Files, backup); err != nil {
 		return explainSQLite(err)
 	}
 	if s.read, err = s.connectSQLite(path, readers, "query_only(1)"); err != nil {
@@ -71,6 +74,18 @@ func (s *Store) openSQLite(ctx, background context.Context) error {
 	writer.Go(func() { d.serve(background) })
 	s.close = append(s.close, func() error { writer.Wait(); return nil })
 	return nil
+}
+
+// copyTo writes a whole copy of the database beside it, in place of an older one of that name.
+func (s *Store) copyTo(ctx context.Context, name string) error {
+	if err := os.Remove(filepath.Join(s.opt.Dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	path, err := createFile(s.opt.Dir, name) // VACUUM INTO takes an empty file, and keeps its mode
+	if err != nil {
+		return err
+	}
+	return s.write.WithContext(ctx).Exec("VACUUM INTO ?", path).Error
 }
 
 func (s *Store) connectSQLite(path string, connections int, pragmas ...string) (*gorm.DB, error) {
