@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 
 	"berth/storage"
@@ -70,7 +69,7 @@ type WriteOptions struct {
 
 // Result says what was written and proved.
 type Result struct {
-	// Tree is the tree hash of the image. Each frame had its digest when it was written, and was the same when it was
+	// Tree is the tree hash of the image. Each frame had its digest when it came, and its checksum when it was
 	// read back from the disk, its partition table taken as the image has it; or Write fails.
 	Tree image.Tree
 	// Size of the raw image in bytes, of which Written were written as data and Zeroed made zero.
@@ -141,8 +140,6 @@ type writer struct {
 	total    int64
 	progress func(Progress)
 
-	// prints are a fingerprint of each frame that was written; see [fingerprint].
-	prints []uint64
 	// held are the ends of the disk as the image has them; final are they as they will be written.
 	heldHead, heldTail   []byte
 	finalHead, finalTail []byte
@@ -233,7 +230,6 @@ func (w *writer) prepare(ctx context.Context) (*image.Frame, error) {
 		return nil, err
 	}
 	w.heldHead, w.heldTail = image.Aligned(mib), image.Aligned(mib)
-	w.prints = make([]uint64, len(w.index.Entries))
 	return first, nil
 }
 
@@ -289,7 +285,7 @@ func (w *writer) clearEnds() error {
 // frames writes every frame as it comes, beginning with f.
 func (w *writer) frames(ctx context.Context, f *image.Frame) error {
 	for n := 0; ; n++ {
-		if f.Number != n || n >= len(w.prints) {
+		if f.Number != n || n >= len(w.index.Entries) {
 			f.Release()
 			return fmt.Errorf("frame %d came where %d was expected: %w", f.Number, n, image.ErrCorrupt)
 		}
@@ -303,7 +299,7 @@ func (w *writer) frames(ctx context.Context, f *image.Frame) error {
 			return context.Cause(ctx)
 		}
 		f, err = w.src.Next(ctx)
-		if err == io.EOF && n == len(w.prints)-1 {
+		if err == io.EOF && n == len(w.index.Entries)-1 {
 			return nil
 		}
 		if err != nil {
@@ -315,7 +311,6 @@ func (w *writer) frames(ctx context.Context, f *image.Frame) error {
 // frame writes one frame, but for what of it lies in the ends of the disk, which is held back.
 func (w *writer) frame(f *image.Frame) error {
 	from, to := w.middle(f.Offset, f.Length)
-	w.prints[f.Number] = fingerprint(f)
 	if !f.Zero() {
 		w.hold(f)
 	}
@@ -379,18 +374,11 @@ func (w *writer) writeSeed() error {
 	return w.t.Sync()
 }
 
-// fingerprint is what a frame is known by from its writing to its reading back. The digest of the frame was compared
-// just before, against everybody who could alter it on its way here. What is left to fear is the disk, which makes
-// errors and has no intentions, so that 64 bits of xxHash are enough; they cost next to nothing, where computing the
-// digest again would double the processor time of the whole write.
-func fingerprint(f *image.Frame) uint64 {
-	if f.Zero() {
-		return 0
-	}
-	return xxhash.Sum64(f.Data)
-}
-
-// readBack reads every frame from the disk, in order, and compares it; several are compared at once.
+// readBack reads every frame from the disk, in order, and compares it with its checksum in the index; several are
+// compared at once. The frame's digest was compared on its way here, against everybody who could alter it, and its
+// checksum after it was decoded. What is left to fear is the disk, which makes errors and has no intentions, so that the
+// 64 bits of [image.CheckFrame] are enough; they cost next to nothing, where a digest would be the most expensive part
+// of the whole write.
 func (w *writer) readBack(ctx context.Context) error {
 	workers := w.o.Workers
 	if workers <= 0 {
@@ -439,19 +427,20 @@ func (r *reader) work(ctx context.Context) error {
 	}
 }
 
-// same reports whether data is frame i as it was written.
+// same reports whether data is frame i of the image.
 func (r *reader) same(i int, data []byte) bool {
-	if r.w.index.Entries[i].Stored == 0 {
+	e := &r.w.index.Entries[i]
+	if e.Stored == 0 {
 		return image.IsZero(data)
 	}
-	return xxhash.Sum64(data) == r.w.prints[i]
+	return image.CheckFrame(data) == e.Check
 }
 
 // read returns the next frame as the disk has it, with the held ends in their place.
 func (r *reader) read(ctx context.Context, buf []byte) (i int, data []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if i = r.next; i >= len(r.w.prints) {
+	if i = r.next; i >= len(r.w.index.Entries) {
 		return i, nil, nil
 	}
 	if ctx.Err() != nil {

@@ -88,9 +88,9 @@ func inMem(raw []byte) *inMemory {
 	m := &inMemory{raw: raw, index: image.Index{Size: int64(len(raw))}}
 	for at := 0; at < len(raw); at += image.FrameSize {
 		frame := raw[at:min(len(raw), at+image.FrameSize)]
-		e := image.Entry{Digest: image.DigestFrame(frame)}
+		var e image.Entry
 		if !image.IsZero(frame) {
-			e.Stored = uint32(len(frame))
+			e = image.Entry{Stored: uint32(len(frame)), Check: image.CheckFrame(frame), Digest: image.DigestFrame(frame)}
 		}
 		m.index.Entries = append(m.index.Entries, e)
 	}

