@@ -89,8 +89,9 @@ func seedOf(s *api.Seed) *disk.Seed {
 	return &disk.Seed{MetaData: []byte(s.MetaData), UserData: []byte(s.UserData), NetworkConfig: []byte(s.NetworkConfig)}
 }
 
-// proof is what the server learns of a write. The digest is that of the catalogue: every frame came with the digest and decoded to the
-// checksum that the tree hash vouches for before disk.Write wrote it, and the disk gave it back with that checksum; the tree hash stands for exactly the bytes that the digest does.
+// proof is what the server learns of a write. The digest is that of the catalogue: every frame came with the digest and
+// decoded to the checksum that the tree hash vouches for, before disk.Write wrote it, and the disk gave it back with that checksum; the
+// tree hash stands for exactly the bytes that the digest does.
 func proof(args *api.WriteArgs, device *disk.Device, result disk.Result, fetched int64, took time.Duration) *api.WriteResult {
 	w := &api.WriteResult{
 		Disk: args.Disk, Digest: args.Digest, WrittenBytes: result.Written + result.Zeroed, FetchedBytes: fetched,
