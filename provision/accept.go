@@ -114,6 +114,9 @@ func (s *Service) Adopt(ctx context.Context, req inventory.Request, o api.AdoptR
 		if err != nil {
 			return err
 		}
+		if d.Operation != "" {
+			return s.busy(tx, d)
+		}
 		d.SystemUUID = orText(inventory.NormalIdentity(inventory.IDSystemUUID, o.SystemUUID), d.SystemUUID)
 		if err := d.Become(inventory.StateForeign, "it ran before berth came"); err != nil {
 			return err
@@ -140,21 +143,19 @@ func (s *Service) Adopt(ctx context.Context, req inventory.Request, o api.AdoptR
 	return d, err
 }
 
-// adoptee finds the device on record by its name or by its addresses, or makes one.
+// adoptee finds the device on record by its name, by its addresses, or by what was seen on it, or makes one. What is called by another
+// name on record gets the new one.
 func (s *Service) adoptee(tx inventory.Tx, o api.AdoptRequest) (*inventory.Device, error) {
 	d, err := inventory.TxGet[inventory.Device](tx, o.Name)
 	if err == nil || !errors.Is(err, inventory.ErrNotFound) {
 		return d, err
 	}
-	for _, mac := range o.MACs {
-		port, err := one[inventory.Interface](tx, inventory.Is("mac", inventory.NormalIdentity(inventory.IDNICMAC, mac)))
-		if errors.Is(err, inventory.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		d, err := inventory.TxGet[inventory.Device](tx, string(port.Device))
+	uid, err := s.recordOf(tx, o)
+	if err != nil {
+		return nil, err
+	}
+	if uid != "" {
+		d, err := inventory.TxGet[inventory.Device](tx, string(uid))
 		if err == nil {
 			d.Name = orText(o.Name, d.Name)
 		}
@@ -165,6 +166,36 @@ func (s *Service) adoptee(tx inventory.Tx, o api.AdoptRequest) (*inventory.Devic
 	}
 	d = &inventory.Device{Name: o.Name, Status: "active"}
 	return d, tx.Create(d)
+}
+
+// recordOf finds the device that a machine to be adopted is on record as; empty when it is new. Errors: *inventory.Conflict in doubt.
+func (s *Service) recordOf(tx inventory.Tx, o api.AdoptRequest) (inventory.UID, error) {
+	for _, mac := range o.MACs {
+		port, err := one[inventory.Interface](tx, inventory.Is("mac", inventory.NormalIdentity(inventory.IDNICMAC, mac)))
+		if err == nil {
+			return port.Device, nil
+		}
+		if !errors.Is(err, inventory.ErrNotFound) {
+			return "", err
+		}
+	}
+	if o.Facts == nil {
+		return "", nil
+	}
+	candidates, err := candidatesFor(tx, "", *o.Facts)
+	if err != nil {
+		return "", err
+	}
+	verdict := inventory.Match(inventory.Evidence(*o.Facts), candidates)
+	if verdict.Kind != inventory.MatchQuestion {
+		return verdict.Device, nil
+	}
+	best := "a machine on record"
+	if d, err := inventory.TxGet[inventory.Device](tx, string(verdict.Device)); err == nil {
+		best = d.Name
+	}
+	return "", &inventory.Conflict{Noun: "machine", UID: verdict.Device,
+		Why: fmt.Sprintf("%s (%s). Adopt it under that name if it is, or without the facts if it is not", verdict.Sentence(), best)}
 }
 
 func adoptEvidence(tx inventory.Tx, d *inventory.Device, o api.AdoptRequest) error {
@@ -182,7 +213,19 @@ func adoptEvidence(tx inventory.Tx, d *inventory.Device, o api.AdoptRequest) err
 	if o.BMC == nil {
 		return nil
 	}
-	return tx.Create(&inventory.BMC{Device: d.UID, Kind: o.BMC.Kind, Address: o.BMC.Address, Username: o.BMC.Username, Password: o.BMC.Password})
+	b := &inventory.BMC{Device: d.UID}
+	have, err := inventory.TxList[inventory.BMC](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("device", d.UID)}, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(have) > 0 {
+		b = have[0]
+	}
+	b.Kind, b.Address, b.Username, b.Password = o.BMC.Kind, o.BMC.Address, o.BMC.Username, o.BMC.Password
+	if len(have) > 0 {
+		return tx.Update(b)
+	}
+	return tx.Create(b)
 }
 
 // Clear leads a machine out of quarantine, into the state in which a person found it.

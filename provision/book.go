@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -18,6 +19,7 @@ type Book struct {
 	service  *Service
 	snapshot atomic.Pointer[snapshot]
 	notes    chan pxe.Event
+	unkept   []pxe.Event // taken from notes and not stored yet: the database could not, and is asked again
 	dropped  atomic.Int64
 	built    chan struct{} // closed when the first snapshot is there
 }
@@ -26,6 +28,8 @@ const (
 	noteBuffer = 1024
 	noteBatch  = 200
 	notePause  = 200 * time.Millisecond
+	// rebuildPause stands between two tries to read a record that cannot be read.
+	rebuildPause = 2 * time.Second
 )
 
 func newBook(s *Service) *Book {
@@ -41,7 +45,7 @@ type snapshot struct {
 	byUUID   map[string]inventory.UID
 	subnets  []pxe.Subnet
 	reserved map[netip.Addr]inventory.UID // address to interface
-	byPort   map[inventory.UID]netip.Addr
+	byPort   map[inventory.UID][]netip.Addr
 	ports    map[string]inventory.UID // MAC to interface
 }
 
@@ -117,8 +121,12 @@ func (b *Book) Reservation(c pxe.Client, s pxe.Subnet) (netip.Addr, bool) {
 	if !ok {
 		return netip.Addr{}, false
 	}
-	addr, ok := snap.byPort[port]
-	return addr, ok && s.Prefix.Contains(addr)
+	for _, addr := range snap.byPort[port] {
+		if s.Prefix.Contains(addr) {
+			return addr, true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 // Reserved tells whether the record keeps an address for somebody.
@@ -165,7 +173,8 @@ func (b *Book) serve(ctx context.Context) error {
 			stale = nil
 			start := time.Now()
 			if err := b.rebuild(ctx); err != nil && ctx.Err() == nil {
-				b.service.Logger.Error("the boot servers work with an old copy of the record", "error", err)
+				b.service.Logger.Error("the boot servers work with an old copy of the record; reading it again in a moment", "error", err)
+				stale = time.After(rebuildPause)
 			}
 			took = time.Since(start)
 		case <-tick.C:
@@ -180,7 +189,7 @@ func (b *Book) serve(ctx context.Context) error {
 func (b *Book) rebuild(ctx context.Context) error {
 	l := b.service.Ledger
 	snap := &snapshot{machines: map[inventory.UID]*machineView{}, byMAC: map[string]inventory.UID{}, byUUID: map[string]inventory.UID{},
-		reserved: map[netip.Addr]inventory.UID{}, byPort: map[inventory.UID]netip.Addr{}, ports: map[string]inventory.UID{}}
+		reserved: map[netip.Addr]inventory.UID{}, byPort: map[inventory.UID][]netip.Addr{}, ports: map[string]inventory.UID{}}
 	err := each(ctx, l, "machine", nil, func(d *inventory.Device) {
 		m := &machineView{uid: d.UID, name: d.Name, state: d.ProvisionState, offer: d.NetbootOffer, chained: d.SeenAt != nil && d.ProvisionState != inventory.StateForeign}
 		if d.OfferedUntil != nil {
@@ -245,7 +254,7 @@ func (b *Book) addresses(ctx context.Context, snap *snapshot) error {
 		}
 		snap.reserved[addr] = a.Interface
 		if a.Interface != "" {
-			snap.byPort[a.Interface] = addr
+			snap.byPort[a.Interface] = append(snap.byPort[a.Interface], addr)
 		}
 	})
 }
@@ -312,7 +321,8 @@ func addrs(list []string) ([]netip.Addr, error) {
 
 // write puts what was noted on the timelines of the machines it is about. Events about machines that nobody knows stay in the log.
 func (b *Book) write(ctx context.Context) error {
-	batch := b.take()
+	b.take()
+	batch := b.unkept
 	if n := b.dropped.Swap(0); n > 0 {
 		b.service.Logger.Warn("boot events were dropped: more came than can be written", "count", n)
 	}
@@ -321,7 +331,7 @@ func (b *Book) write(ctx context.Context) error {
 		m := b.snapshot.Load().find(e.Client)
 		if m == nil {
 			b.service.Logger.Info(e.Text, "kind", string(e.Kind), "client", e.Client.String())
-			continue
+			continue // once more in the log, should the rest of the batch have to be tried again
 		}
 		level := "info"
 		switch e.Kind {
@@ -330,11 +340,22 @@ func (b *Book) write(ctx context.Context) error {
 		}
 		events = append(events, inventory.Event{At: e.Time, Device: m.uid, Source: e.Wire, Level: level, Text: e.Text})
 	}
-	if len(events) == 0 {
-		return nil
+	if len(events) > 0 {
+		if err := b.keep(ctx, events); err != nil {
+			return err
+		}
 	}
+	b.unkept = b.unkept[:0]
+	return nil
+}
+
+func (b *Book) keep(ctx context.Context, events []inventory.Event) error {
 	return b.service.Ledger.Edit(ctx, inventory.NewRequest(inventory.Berth, ""), func(tx inventory.Tx) error {
 		for _, e := range events {
+			// The snapshot may be a moment old, and the machine gone: merged into another, or deleted.
+			if _, err := inventory.TxGet[inventory.Device](tx, string(e.Device)); errors.Is(err, inventory.ErrNotFound) {
+				continue
+			}
 			if err := note(tx, e); err != nil {
 				return err
 			}
@@ -343,17 +364,16 @@ func (b *Book) write(ctx context.Context) error {
 	})
 }
 
-func (b *Book) take() []pxe.Event {
-	var batch []pxe.Event
-	for len(batch) < noteBatch {
+// take fills the batch from the notes.
+func (b *Book) take() {
+	for len(b.unkept) < noteBatch {
 		select {
 		case e := <-b.notes:
-			batch = append(batch, e)
+			b.unkept = append(b.unkept, e)
 		default:
-			return batch
+			return
 		}
 	}
-	return batch
 }
 
 // bootURL is where the machine reaches the boot listener. With one subnet that is the subnet's; machines of several subnets are given

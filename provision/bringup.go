@@ -10,6 +10,7 @@ import (
 	"berth/api"
 	"berth/bmc"
 	"berth/inventory"
+	"berth/pxe"
 )
 
 // The steps by which any operation gets an agent onto a machine, and the machine back to its own disk.
@@ -150,11 +151,23 @@ func (s *Service) powerUp(ctx context.Context, r *Run) error {
 	}
 	switch {
 	case controls(b):
-		return s.commandPower(ctx, r, b, bmc.ActionCycle)
+		return s.commandPower(ctx, r, b, startAction(r))
 	case b != nil && b.Kind == bmc.KindWOL:
 		return s.wakeUp(ctx, r, b)
 	}
 	return s.askPerson(ctx, r, fmt.Sprintf("Restart %s, or switch it on, and let it boot from the network.", d.Name))
+}
+
+// startAction is what starts a machine anew. One that was switched off is switched on, and left alone if it is on already: a server that
+// was killed after it had given the order must not cut a boot short that has used up the one-time boot device. One that was left running
+// for its agent's sake, which then fell silent, is power-cycled.
+func startAction(r *Run) bmc.PowerAction {
+	for _, st := range r.Steps {
+		if st.Name == "power-down" && st.State == inventory.StepSkipped {
+			return bmc.ActionCycle
+		}
+	}
+	return bmc.ActionOn
 }
 
 // wakeUp sends a magic packet. A machine that is on does not hear it, so after two minutes a person is asked.
@@ -220,11 +233,22 @@ func (s *Service) checkIdentity(ctx context.Context, r *Run, f inventory.Facts) 
 	if err != nil {
 		return err
 	}
-	if d.SystemUUID != "" && f.System.UUID != "" && d.SystemUUID != f.System.UUID && inventory.Junk(inventory.IDSystemUUID, d.SystemUUID) == false {
+	if !sameUUID(d.SystemUUID, f.System.UUID) {
 		return permanentf("the machine that booted is not the one on record: its system UUID is %s, the record says %s. Look at its deviations before anything is written to it",
 			clip(f.System.UUID, 60), d.SystemUUID)
 	}
 	return nil
+}
+
+// sameUUID tells whether two system UUIDs may be one machine's: unknown ones and vendors' fillers say nothing, and the first three fields
+// are written in either byte order (SMBIOS 2.6 §7.2.1 changed it).
+func sameUUID(a, b string) bool {
+	a, b = inventory.NormalIdentity(inventory.IDSystemUUID, a), inventory.NormalIdentity(inventory.IDSystemUUID, b)
+	if inventory.Junk(inventory.IDSystemUUID, a) || inventory.Junk(inventory.IDSystemUUID, b) {
+		return true
+	}
+	u, err := pxe.ParseUUID(a)
+	return a == b || err == nil && u.Swapped().String() == b
 }
 
 // agentStep makes a step that the agent carries out: build says what is to be done, accept judges what came of it.
@@ -254,7 +278,7 @@ func (s *Service) agentFailed(ctx context.Context, r *Run, data agentData) error
 	if data.Result.Permanent {
 		return Permanent(problem)
 	}
-	if err := r.Remember(ctx, agentData{Touched: data.Touched}); err != nil {
+	if err := r.Remember(ctx, agentData{Touched: data.Touched, Disk: data.Disk}); err != nil {
 		return err
 	}
 	return problem
@@ -273,7 +297,12 @@ func (s *Service) handOut(ctx context.Context, r *Run, old agentData, sentence s
 		return err
 	}
 	a.ID, a.Deadline = string(inventory.NewUID()), *r.Step.Deadline
-	data.Device, data.Key, data.Assignment, data.Touched = r.Operation.Device, key, &a, old.Touched
+	// An assignment that was taken back unanswered may have been begun.
+	unanswered := old.Assignment != nil && old.Result == nil
+	data.Device, data.Key, data.Assignment, data.Touched = r.Operation.Device, key, &a, old.Touched || unanswered
+	if a.Write != nil {
+		data.Disk = &a.Write.Disk
+	}
 	err = r.Remember(ctx, data, func(st *inventory.Step) { st.Assignment, st.Done, st.Total, st.Phase = a.ID, 0, 0, "" })
 	if err != nil {
 		return err
@@ -414,8 +443,12 @@ func (s *Service) target(b *inventory.BMC) (bmc.Target, error) {
 		return bmc.Target{}, Permanent(fmt.Errorf("open the BMC's password: %w", err))
 	}
 	t := bmc.Target{Kind: b.Kind, Address: b.Address, Username: b.Username, Password: bmc.NewSecret(password), Pin: b.Pin, SystemID: b.SystemID}
+	// A password that was typed again, even the same one, is tried again: somebody may have put the account right on the BMC.
+	if last, known := s.passwords.Swap(b.UID, b.Password); known && last != b.Password {
+		s.BMC.Forgive(t)
+	}
 	if b.Kind == bmc.KindWOL {
-		mac, err := net.ParseMAC(b.MAC)
+		mac, err := net.ParseMAC(orText(b.Address, b.MAC))
 		if err != nil {
 			return t, permanentf("wake-on-LAN needs the MAC address to wake: %v", err)
 		}

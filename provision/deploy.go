@@ -61,6 +61,10 @@ func (s *Service) install(ctx context.Context, req inventory.Request, machine, k
 		if err := plan.Disk.Authorize(o.Consent); err != nil {
 			return err
 		}
+		// What cannot be rendered is refused now, and not when the machine has been shut down for it.
+		if _, err := s.seed(tx, d, plan, "", ""); err != nil {
+			return err
+		}
 		if err := bindRoot(tx, d.UID, plan.Disk.Target.Disk); err != nil {
 			return err
 		}
@@ -81,10 +85,16 @@ func bindRoot(tx inventory.Tx, device inventory.UID, disk storage.Disk) error {
 		return err
 	}
 	for _, c := range parts {
-		if !disk.Same(storage.Disk{Serial: c.Serial, WWN: c.WWN}) || c.DiskRole == string(storage.RoleRoot) {
+		role, root := c.DiskRole, string(storage.RoleRoot)
+		switch {
+		case disk.Same(storage.Disk{Serial: c.Serial, WWN: c.WWN}):
+			c.DiskRole = root
+		case c.DiskRole == root:
+			c.DiskRole = "" // another disk was chosen; nothing is written to one without a role
+		}
+		if c.DiskRole == role {
 			continue
 		}
-		c.DiskRole = string(storage.RoleRoot)
 		if err := tx.Update(c); err != nil {
 			return err
 		}
@@ -99,7 +109,7 @@ func (s *Service) deploy(kind string) *Sequence {
 		StepSpec{Name: "write-image", Usually: "1 to 10 minutes", Deadline: 3 * time.Hour, Attempts: 3, Pause: 10 * time.Second,
 			Do: s.agentStep("the agent writes the image and reads it back", s.writeAssignment, s.imageWritten)},
 		StepSpec{Name: "set-local-boot", Usually: "5 s", Deadline: 10 * time.Minute, Attempts: 5, Pause: 10 * time.Second, Do: s.toLocalDisk},
-		StepSpec{Name: "reboot", Usually: "5 s", Deadline: 10 * time.Minute, Attempts: 2, Do: s.order(api.VerbReboot, "the agent restarts the machine", s.left)},
+		StepSpec{Name: "reboot", Usually: "5 s", Deadline: 10 * time.Minute, Attempts: 2, Do: s.rebootIntoSystem},
 		StepSpec{Name: "await-system", Usually: "2 to 5 minutes", Deadline: 40 * time.Minute, Do: s.awaitSystem},
 		StepSpec{Name: "record-deployed", Deadline: 10 * time.Minute, Attempts: 5, Do: s.recordDeployed},
 	)
@@ -257,6 +267,20 @@ func writtenDisk(tx inventory.Tx, device inventory.UID, disk storage.Disk, diges
 // left notes that the machine went down by our own order: its agent is gone.
 func (s *Service) left(r *Run) { s.alive.forget(r.Operation.Device) }
 
+// rebootIntoSystem has the agent restart the machine, unless it restarted by itself: a machine that lost power now comes back as the
+// installed system, and no agent will ever answer.
+func (s *Service) rebootIntoSystem(ctx context.Context, r *Run) error {
+	up, err := s.systemReported(ctx, r)
+	if err != nil {
+		return err
+	}
+	if up {
+		s.left(r)
+		return &Skip{Why: "the machine has restarted: the installed system has reported"}
+	}
+	return s.order(api.VerbReboot, "the agent restarts the machine", s.left)(ctx, r)
+}
+
 // awaitSystem waits for the one report of the system that was installed.
 func (s *Service) awaitSystem(ctx context.Context, r *Run) error {
 	var args deployArgs
@@ -266,21 +290,27 @@ func (s *Service) awaitSystem(ctx context.Context, r *Run) error {
 	if args.NoReport {
 		return &Skip{Why: "this image does not report; look at the console"}
 	}
+	up, err := s.systemReported(ctx, r)
+	if err == nil && !up {
+		err = &Wait{Sentence: "waiting for the installed system to report, usually 2 to 5 minutes"}
+	}
+	return err
+}
+
+// systemReported tells whether the system that this operation wrote has come up.
+func (s *Service) systemReported(ctx context.Context, r *Run) (bool, error) {
 	var write agentData
 	if err := r.Other("write-image", &write); err != nil {
-		return err
+		return false, err
 	}
 	list, err := inventory.List[inventory.BootAttempt](ctx, s.Ledger, inventory.Query{Filters: []inventory.Filter{inventory.Is("token_hash", write.BootToken)}, Limit: 1})
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(list) == 0 || write.BootToken == "" {
-		return permanentf("no boot of the installed system is expected any more")
+		return false, permanentf("no boot of the installed system is expected any more")
 	}
-	if list[0].TokenUsedAt == nil {
-		return &Wait{Sentence: "waiting for the installed system to report, usually 2 to 5 minutes"}
-	}
-	return nil
+	return list[0].TokenUsedAt != nil, nil
 }
 
 // recordDeployed is the end of the line.
@@ -341,7 +371,11 @@ func setAside(tx inventory.Tx, end Ending, why string) error {
 		if !touched(end, step) {
 			continue
 		}
-		if st := end.find(step); st.State != inventory.StepDone {
+		switch st := end.find(step); {
+		case st.State == inventory.StepDone:
+		case finished(st) != nil:
+			why += ". The image had just been written whole"
+		default:
 			why += ". Its disk was being written when this happened and does not boot; deploy it again"
 		}
 		if err := disown(tx, d.UID, end); err != nil {
@@ -362,11 +396,26 @@ func disown(tx inventory.Tx, device inventory.UID, end Ending) error {
 		return nil
 	}
 	var data agentData
-	if err := readData(st, &data); err != nil || data.Assignment == nil || data.Assignment.Write == nil {
+	if err := readData(st, &data); err != nil || data.Disk == nil {
 		return nil
 	}
-	ref := data.Assignment.Write.Disk
+	ref := *data.Disk
+	if w := finished(st); w != nil {
+		return writtenDisk(tx, device, storage.Disk{Serial: ref.Serial, WWN: ref.WWN}, w.Digest, w.TableUUID)
+	}
 	return writtenDisk(tx, device, storage.Disk{Serial: ref.Serial, WWN: ref.WWN}, halfWritten, "")
+}
+
+// finished is the result of a write that ended well just before its operation was stopped; nil when there is none.
+func finished(st *inventory.Step) *api.WriteResult {
+	var data agentData
+	if err := readData(st, &data); err != nil || data.Result == nil || data.Result.Error != "" || data.Assignment == nil || data.Assignment.Write == nil {
+		return nil
+	}
+	if w := data.Result.Write; w != nil && w.Digest == data.Assignment.Write.Digest {
+		return w
+	}
+	return nil
 }
 
 // halfWritten stands for the digest of an image on a disk whose write did not end.

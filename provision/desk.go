@@ -13,6 +13,7 @@ import (
 
 	"berth/api"
 	"berth/inventory"
+	"berth/storage"
 )
 
 // Errors of the desk, for web to turn into statuses.
@@ -51,12 +52,18 @@ func (s *Service) Register(ctx context.Context, reg api.Registration, key string
 	err := s.Ledger.Edit(ctx, agentRequest("agent"), func(tx inventory.Tx) error {
 		stranger = nil
 		at, err := one[inventory.BootAttempt](tx, inventory.Is("token_hash", hashOf(reg.Token)))
-		if err != nil {
+		if errors.Is(err, inventory.ErrNotFound) || err == nil && at.Offered != "agent" {
 			return ErrToken
+		}
+		if err != nil {
+			return err
 		}
 		if at.TokenUsedAt != nil && at.AgentKey != key {
 			stranger = at
 			return s.alarm(tx, at, addrOf(remote))
+		}
+		if at.EndedAt != nil {
+			return fmt.Errorf("%w: that boot is over", ErrToken)
 		}
 		if at.TokenUsedAt == nil && tx.Now().Sub(at.CreatedAt) > tokenLife {
 			return fmt.Errorf("%w: it is older than %s", ErrToken, tokenLife)
@@ -75,6 +82,7 @@ func (s *Service) Register(ctx context.Context, reg api.Registration, key string
 	case err != nil:
 		return api.Session{}, err
 	case stranger != nil:
+		s.disturb(stranger)
 		return api.Session{}, fmt.Errorf("%w: it was used before, by another key", ErrToken)
 	}
 	s.alive.see(inventory.UID(session.Machine), key, s.Now())
@@ -82,11 +90,23 @@ func (s *Service) Register(ctx context.Context, reg api.Registration, key string
 	return session, nil
 }
 
-// admit takes an agent in. Whatever an earlier agent of this machine held is taken back: that boot is over.
+// disturb makes a step at work, and an agent that waits, notice an alarm at once.
+func (s *Service) disturb(at *inventory.BootAttempt) {
+	s.alive.forget(at.Device)
+	if at.Operation != "" {
+		s.engine.Interrupt(at.Operation)
+	}
+	s.hub.poke(at.Device)
+}
+
+// admit takes an agent in. Whatever an earlier agent of this machine held is taken back, and it is not heard any more: that boot is over.
 func (s *Service) admit(tx inventory.Tx, d *inventory.Device, at *inventory.BootAttempt, reg api.Registration, key string, remote netip.Addr) error {
 	now := tx.Now()
 	at.TokenUsedAt, at.AgentKey, at.Outcome, at.Operation = &now, key, "agent", d.Operation
 	at.Sentence = fmt.Sprintf("the agent registered from %s", addrOf(remote))
+	if err := dismiss(tx, d.UID, "a newer boot's agent took over"); err != nil {
+		return err
+	}
 	if err := tx.Update(at); err != nil {
 		return err
 	}
@@ -103,16 +123,41 @@ func (s *Service) admit(tx inventory.Tx, d *inventory.Device, at *inventory.Boot
 	return wake(tx, d.Operation)
 }
 
-// alarm stops the operation of a machine whose token was shown twice.
+// dismiss ends the boots whose agents are still heard.
+func dismiss(tx inventory.Tx, device inventory.UID, why string) error {
+	boots, err := inventory.TxList[inventory.BootAttempt](tx, inventory.Query{
+		Filters: []inventory.Filter{inventory.Is("device", device), inventory.Is("outcome", "agent")}, Sort: "-created_at", Limit: 50})
+	if err != nil {
+		return err
+	}
+	now := tx.Now()
+	for _, b := range boots {
+		if b.EndedAt != nil {
+			continue
+		}
+		b.EndedAt, b.Sentence = &now, b.Sentence+"; "+why
+		if err := tx.Update(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alarm stops the operation of a machine whose token was shown twice. Which of the two keys is the machine's cannot be told, so neither
+// is heard any more: the next operation boots an agent of its own.
 func (s *Service) alarm(tx inventory.Tx, at *inventory.BootAttempt, from netip.Addr) error {
 	text := fmt.Sprintf("a second registration with a used token came from %s: somebody may have read this machine's boot script from the wire. What was being done to it is stopped", from)
 	if err := note(tx, inventory.Event{Device: at.Device, Attempt: at.UID, Source: "agent", Level: "error", Text: text}); err != nil {
+		return err
+	}
+	if err := dismiss(tx, at.Device, "its token was used by two keys"); err != nil {
 		return err
 	}
 	d, err := inventory.TxGet[inventory.Device](tx, string(at.Device))
 	if err != nil || d.Operation == "" {
 		return err
 	}
+	at.Operation = d.Operation
 	op, err := inventory.TxGet[inventory.Operation](tx, string(d.Operation))
 	if err != nil || op.State.Ended() {
 		return err
@@ -140,14 +185,17 @@ func one[T any](tx inventory.Tx, filters ...inventory.Filter) (*T, error) {
 	return items[0], nil
 }
 
-// agentOf finds the boot that a key speaks for. Only the newest agent of a machine is heard.
+// agentOf finds the boot that a key speaks for. Only the newest agent of a machine is heard: a boot that another one followed has ended.
 func agentOf(tx inventory.Tx, key string) (*inventory.BootAttempt, *inventory.Device, error) {
 	if key == "" {
 		return nil, nil, ErrAgent
 	}
 	at, err := one[inventory.BootAttempt](tx, inventory.Is("agent_key", key))
-	if err != nil {
+	if errors.Is(err, inventory.ErrNotFound) || err == nil && at.EndedAt != nil {
 		return nil, nil, ErrAgent
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	d, err := inventory.TxGet[inventory.Device](tx, string(at.Device))
 	if errors.Is(err, inventory.ErrNotFound) {
@@ -262,7 +310,7 @@ func (s *Service) attempt(ctx context.Context, key string) (*inventory.BootAttem
 	if err != nil {
 		return nil, err
 	}
-	if len(items) != 1 {
+	if len(items) != 1 || items[0].EndedAt != nil {
 		return nil, ErrAgent
 	}
 	return items[0], nil
@@ -276,6 +324,9 @@ func held(tx inventory.Tx, key, id string) (*inventory.Step, agentData, error) {
 		return nil, data, err
 	}
 	st, err := one[inventory.Step](tx, inventory.Is("assignment", id))
+	if err != nil && !errors.Is(err, inventory.ErrNotFound) {
+		return nil, data, err
+	}
 	if id == "" || err != nil || st.Operation != d.Operation || d.Operation == "" {
 		return nil, data, ErrRevoked
 	}
@@ -298,9 +349,13 @@ func (s *Service) Progress(ctx context.Context, key, id string, p api.Progress) 
 		}
 		device = data.Device
 		st.Phase, st.Done, st.Total = clip(p.Phase, 40), max(p.Done, 0), max(p.Total, 0)
-		if data.Assignment.Verb == api.VerbWrite && p.Done > 0 && !data.Touched {
+		if w := data.Assignment.Write; w != nil && (p.Begins || p.Done > 0) && !data.Touched {
+			// Told before the first byte changes. From here on what is on the disk is ours, whichever agent finds it, and however much of it.
 			data.Touched = true
 			if st.Data, err = json.Marshal(data); err != nil {
+				return err
+			}
+			if err := writtenDisk(tx, data.Device, storage.Disk{Serial: w.Disk.Serial, WWN: w.Disk.WWN}, halfWritten, ""); err != nil {
 				return err
 			}
 		}
@@ -385,8 +440,11 @@ func (s *Service) Log(ctx context.Context, key string, lines api.LogLines) error
 func (s *Service) Booted(ctx context.Context, token string, report api.BootReport) error {
 	return s.Ledger.Edit(ctx, agentRequest("installed system"), func(tx inventory.Tx) error {
 		at, err := one[inventory.BootAttempt](tx, inventory.Is("token_hash", hashOf(token)))
-		if err != nil || at.Offered != "local" {
+		if errors.Is(err, inventory.ErrNotFound) || err == nil && at.Offered != "local" {
 			return ErrToken
+		}
+		if err != nil {
+			return err
 		}
 		if at.TokenUsedAt != nil {
 			return nil // the answer to the first one was lost
@@ -431,6 +489,8 @@ type agentData struct {
 	Result     *api.Result     `json:"result,omitempty"`
 	// Touched is set as soon as a byte of a disk may have changed, and never cleared.
 	Touched bool `json:"touched,omitempty"`
+	// Disk is what a write was to be made to, kept when the assignment itself is gone.
+	Disk *api.DiskRef `json:"disk,omitempty"`
 	// BootToken is the hash of the token in the seed that was written.
 	BootToken string `json:"boot_token,omitempty"`
 }

@@ -85,9 +85,29 @@ func (s *Service) whoAsks(tx inventory.Tx, c pxe.Client, mac string, situation p
 	}
 	// The snapshot that the packet path reads may be a moment old.
 	if port, err := one[inventory.Interface](tx, inventory.Is("mac", mac)); err == nil {
-		return inventory.TxGet[inventory.Device](tx, string(port.Device))
+		d, err := inventory.TxGet[inventory.Device](tx, string(port.Device))
+		switch {
+		case err != nil:
+			return nil, err
+		case d.ProvisionState == inventory.StateNone && port.Kind != "bmc":
+			return d, s.arrived(tx, d)
+		case !d.NetbootOffer:
+			return nil, fmt.Errorf("%s is not offered the agent", d.Name)
+		}
+		return d, nil
 	}
 	return s.firstSight(tx, c, mac)
+}
+
+// arrived starts the enrolment of a device that somebody wrote down before it came, with the address of its port.
+func (s *Service) arrived(tx inventory.Tx, d *inventory.Device) error {
+	until := tx.Now().Add(enrolOffer)
+	if err := d.Become(inventory.StateUnknown, "it was expected, and asked the network for help"); err != nil {
+		return err
+	}
+	d.NetbootOffer, d.OfferedUntil = true, &until
+	_, err := s.start(tx, inventory.NewRequest(inventory.Berth, ""), d, KindEnrol, struct{}{})
+	return err
 }
 
 // firstSight writes an unknown machine down and starts its enrolment.

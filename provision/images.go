@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,7 +37,12 @@ func (s *Service) ImportImage(ctx context.Context, req inventory.Request, o api.
 	if err != nil {
 		return nil, err
 	}
-	return s.takeIn(ctx, req, img, o, r, true, nil)
+	blob, problem := s.Images.Import(ctx, r, BlobOptions{Format: o.Format, Expected: o.Digest})
+	img, err = s.settle(ctx, req, img.UID, blob, problem, true)
+	if problem != nil {
+		return nil, problem
+	}
+	return img, err
 }
 
 func checkImport(o api.ImportRequest) error {
@@ -76,30 +82,57 @@ func (s *Service) announce(ctx context.Context, req inventory.Request, o api.Imp
 	return img, err
 }
 
-// takeIn reads the bytes into the store and ends the entry as ready or failed.
-func (s *Service) takeIn(ctx context.Context, req inventory.Request, img *inventory.Image, o api.ImportRequest, r io.Reader, verified bool, progress func(done, total int64)) (*inventory.Image, error) {
-	blob, problem := s.Images.Import(ctx, r, BlobOptions{Format: o.Format, Expected: o.Digest, Progress: progress})
-	// The reader may be gone; the record must still learn how it ended.
+// settle ends a catalogue entry as ready or failed.
+func (s *Service) settle(ctx context.Context, req inventory.Request, uid inventory.UID, blob Blob, problem error, verified bool) (img *inventory.Image, err error) {
+	// Who sent the bytes may be gone; the record must still learn how it ended.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer stop()
-	err := s.Ledger.Edit(ctx, req, func(tx inventory.Tx) error {
-		now, err := inventory.TxGet[inventory.Image](tx, string(img.UID))
+	err = s.Ledger.Edit(ctx, req, func(tx inventory.Tx) error {
+		img, err = inventory.TxGet[inventory.Image](tx, string(uid))
 		if err != nil {
 			return err
 		}
-		img = now
 		if problem != nil {
 			img.State, img.Problem = "failed", clip(problem.Error(), 500)
 			return tx.Update(img)
 		}
-		img.State, img.Format, img.Digest, img.TreeHash = "ready", blob.Format, blob.Digest, blob.TreeHash
-		img.SizeBytes, img.StoredBytes, img.Verified = blob.SizeBytes, blob.StoredBytes, verified || o.Digest != ""
+		img.State, img.Problem, img.Format, img.Digest, img.TreeHash = "ready", "", blob.Format, blob.Digest, blob.TreeHash
+		img.SizeBytes, img.StoredBytes, img.Verified = blob.SizeBytes, blob.StoredBytes, verified
 		return tx.Update(img)
 	})
-	if problem != nil {
-		return nil, problem
-	}
 	return img, err
+}
+
+// forgetUploads ends the entries whose import died with the server: an upload has nobody to go on with it. An import from a URL goes on.
+func (s *Service) forgetUploads(ctx context.Context) error {
+	return s.Ledger.Edit(ctx, inventory.NewRequest(inventory.Berth, "the server was started"), func(tx inventory.Tx) error {
+		images, err := inventory.TxList[inventory.Image](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("state", "importing")}, Limit: inventory.MaxPage})
+		if err != nil || len(images) == 0 {
+			return err
+		}
+		ops, err := inventory.TxList[inventory.Operation](tx, inventory.Query{
+			Filters: []inventory.Filter{inventory.Is("kind", KindImport), {Field: "state", Op: inventory.OpIn, Value: "queued,running,waiting"}}, Limit: inventory.MaxPage})
+		if err != nil {
+			return err
+		}
+		atWork := map[inventory.UID]bool{}
+		for _, op := range ops {
+			var args importArgs
+			if json.Unmarshal(op.Args, &args) == nil {
+				atWork[args.Image] = true
+			}
+		}
+		for _, img := range images {
+			if atWork[img.UID] {
+				continue
+			}
+			img.State, img.Problem = "failed", "the server was stopped while the image came in; import it again under the same name"
+			if err := tx.Update(img); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // importArgs are the arguments of an import by the server.
@@ -135,11 +168,14 @@ func (s *Service) ImportURL(ctx context.Context, req inventory.Request, o api.Im
 
 func checkURL(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || len(text) > 2000 || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return inventory.NotAllowed("image", "url", "it begins with http:// or https://")
 	}
 	if u.User != nil {
 		return inventory.NotAllowed("image", "url", "a password in an address ends up in logs; serve the image without one, or upload it")
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil && near(a) || strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), "localhost") {
+		return inventory.NotAllowed("image", "url", "addresses of this host and of the local link are not fetched from; upload the image instead")
 	}
 	return nil
 }
@@ -182,7 +218,13 @@ func (s *Service) fetchImage(ctx context.Context, r *Run) error {
 	if err != nil {
 		return Permanent(err)
 	}
-	answer, err := outward.Do(request)
+	bmcs, err := s.bmcHosts(ctx)
+	if err != nil {
+		return err
+	}
+	client := outward(bmcs)
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("fetch the image: %w", err)
 	}
@@ -190,9 +232,30 @@ func (s *Service) fetchImage(ctx context.Context, r *Run) error {
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("fetch the image: the server says %s", answer.Status)
 	}
+	tell := s.stepProgress(ctx, r, "fetch")
+	blob, err := s.Images.Import(ctx, answer.Body, BlobOptions{Format: args.Request.Format, Expected: args.Request.Digest,
+		Progress: func(done, _ int64) { tell(done, max(answer.ContentLength, 0)) }})
+	if err != nil {
+		return err // the entry fails with the operation, when nothing is tried any more
+	}
 	req := inventory.NewRequest(inventory.Actor{Name: r.Operation.Owner, Level: r.Operation.OwnerLevel}, "import from a URL")
-	_, err = s.takeIn(ctx, req, img, args.Request, answer.Body, false, s.stepProgress(ctx, r, "fetch"))
+	_, err = s.settle(ctx, req, img.UID, blob, nil, args.Request.Digest != "")
 	return err
+}
+
+// bmcHosts are the addresses of the BMCs on record, which are not fetched from either.
+func (s *Service) bmcHosts(ctx context.Context) (map[string]bool, error) {
+	hosts := map[string]bool{}
+	err := each(ctx, s.Ledger, "bmc", nil, func(b *inventory.BMC) {
+		host, _, err := net.SplitHostPort(b.Address)
+		if err != nil {
+			host = b.Address
+		}
+		if host != "" && controls(b) {
+			hosts[strings.ToLower(strings.Trim(host, "[]"))] = true
+		}
+	})
+	return hosts, err
 }
 
 // stepProgress stores how far a step is, once a second at most.
@@ -218,31 +281,55 @@ func (s *Service) stepProgress(ctx context.Context, r *Run, phase string) func(d
 	}
 }
 
-// outward fetches from the world, and from nowhere near: a URL that a person may choose must not reach what only this host reaches.
-var outward = &http.Client{
-	Transport: &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, Control: refuseNear}).DialContext,
-		TLSHandshakeTimeout:   30 * time.Second,
-		ResponseHeaderTimeout: time.Minute,
-		Proxy:                 http.ProxyFromEnvironment,
-	},
-	CheckRedirect: func(r *http.Request, via []*http.Request) error {
-		if len(via) > 5 {
-			return errors.New("too many redirects")
-		}
-		return checkURL(r.URL.String())
-	},
+// outward makes a client that fetches from the world, and from nowhere near: a URL that a person may choose must not reach what only this
+// host reaches, nor a BMC. A proxy of the environment is not used: what it reaches, nobody here could check.
+func outward(bmcs map[string]bool) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext: (&net.Dialer{Timeout: 30 * time.Second, Control: func(network, address string, c syscall.RawConn) error {
+				return refuseNear(address, bmcs)
+			}}).DialContext,
+			TLSHandshakeTimeout:   30 * time.Second,
+			ResponseHeaderTimeout: time.Minute,
+			// A digest is of the file as it is served; nothing may unpack it on the way.
+			DisableCompression: true,
+		},
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) > 5 {
+				return errors.New("too many redirects")
+			}
+			return checkURL(r.URL.String())
+		},
+	}
 }
 
 // refuseNear looks at the address that is really dialled, after names were resolved.
-func refuseNear(_, address string, _ syscall.RawConn) error {
+func refuseNear(address string, bmcs map[string]bool) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("dial %s: %w", address, err)
 	}
 	a := addrOf(ap.Addr())
-	if a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast() {
+	switch {
+	case near(a):
 		return fmt.Errorf("dial %s: addresses of this host and of the local link are not fetched from", address)
+	case bmcs[a.String()]:
+		return fmt.Errorf("dial %s: it is a BMC on record, which is not fetched from", address)
 	}
 	return nil
 }
+
+// near tells whether an address leads to this host or its own links, by whatever spelling: NAT64 (RFC 6052) carries IPv4 inside.
+func near(a netip.Addr) bool {
+	a = addrOf(a)
+	if nat64.Contains(a) {
+		b := a.As16()
+		a = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast() || thisNetwork.Contains(a)
+}
+
+var (
+	nat64       = netip.MustParsePrefix("64:ff9b::/96")
+	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122 §3.2.1.3: "this host on this network"
+)

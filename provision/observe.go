@@ -71,15 +71,29 @@ func (s *Service) recognise(tx inventory.Tx, d *inventory.Device, at *inventory.
 	if err != nil {
 		return nil, err
 	}
+	if candidates, err = s.absorb(tx, d, candidates, f); err != nil {
+		return nil, err
+	}
 	verdict := inventory.Match(inventory.Evidence(f), candidates)
-	switch verdict.Kind {
-	case inventory.MatchSame:
+	if verdict.Kind == inventory.MatchSame {
 		known, err := inventory.TxGet[inventory.Device](tx, string(verdict.Device))
 		if err != nil {
 			return nil, err
 		}
-		return known, s.merge(tx, d, known, at, verdict)
-	case inventory.MatchQuestion:
+		sure := !known.ProvisionState.Accepted() || independent(inventory.Evidence(f), candidates, known.UID)
+		elsewhere, err := s.elsewhere(tx, known)
+		if err != nil {
+			return nil, err
+		}
+		if sure && !elsewhere {
+			if err := s.merge(tx, d, known, at, verdict.Sentence()); err != nil {
+				return nil, err
+			}
+			return known, reappear(known, verdict.Sentence())
+		}
+		verdict.Kind = inventory.MatchQuestion
+	}
+	if verdict.Kind == inventory.MatchQuestion {
 		if err := ask(tx, d, verdict); err != nil {
 			return nil, err
 		}
@@ -91,6 +105,82 @@ func (s *Service) recognise(tx inventory.Tx, d *inventory.Device, at *inventory.
 		d.Name = proposeName(d, f)
 	}
 	return d, nil
+}
+
+// elsewhere tells whether an agent speaks for a machine already, or holds a step of its work. A second one that claims to be the same
+// machine is somebody's mistake, or worse, and takes nothing over.
+func (s *Service) elsewhere(tx inventory.Tx, d *inventory.Device) (bool, error) {
+	if s.alive.agent(d.UID, s.Now()) != "" {
+		return true, nil
+	}
+	if d.Operation == "" {
+		return false, nil
+	}
+	steps, err := inventory.TxList[inventory.Step](tx, stepsOf(d.Operation))
+	return slices.ContainsFunc(steps, func(st *inventory.Step) bool { return st.Assignment != "" }), err
+}
+
+// reappear leads a machine on record that has just shown itself to where a person can accept it. One that is accepted stays what it is.
+func reappear(d *inventory.Device, why string) error {
+	switch d.ProvisionState {
+	case inventory.StateNone: // it was expected
+		if err := d.Become(inventory.StateUnknown, why); err != nil {
+			return err
+		}
+		return d.Become(inventory.StateDiscovered, why)
+	case inventory.StateUnknown, inventory.StateRetired:
+		return d.Become(inventory.StateDiscovered, why)
+	}
+	return nil
+}
+
+// absorb takes in the records of this machine's other ports: firmware asks through one port after another, and each first sight made a
+// record of which nothing but the port's address is known. The candidates that are left are returned.
+func (s *Service) absorb(tx inventory.Tx, d *inventory.Device, candidates []inventory.Candidate, f inventory.Facts) ([]inventory.Candidate, error) {
+	seen := inventory.Evidence(f)
+	var rest []inventory.Candidate
+	for _, c := range candidates {
+		other, err := inventory.TxGet[inventory.Device](tx, string(c.Device))
+		if err != nil {
+			return nil, err
+		}
+		foreign := func(id inventory.Identity) bool { return !slices.Contains(seen, id) }
+		if other.ProvisionState != inventory.StateUnknown || slices.ContainsFunc(c.Evidence, foreign) {
+			rest = append(rest, c)
+			continue
+		}
+		if err := s.merge(tx, other, d, nil, "another port of this machine asked the network as "+other.Name); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
+}
+
+// families are the kinds of evidence that are independent of one another; unprinted are those that do not stand on a machine's label.
+var (
+	families = map[inventory.IdentifierKind]string{
+		inventory.IDTPM: "board", inventory.IDBoardSerial: "board", inventory.IDSystemUUID: "uuid", inventory.IDBMCMAC: "bmc",
+		inventory.IDSystemSerial: "serial", inventory.IDChassisSerial: "serial", inventory.IDNICMAC: "nic",
+		inventory.IDDiskWWN: "disk", inventory.IDDiskSerial: "disk", inventory.IDDIMMSerial: "memory",
+	}
+	unprinted = []string{"board", "uuid", "disk", "memory"}
+)
+
+// independent tells whether two independent pieces of evidence speak for a candidate, one of which stands on no label. No rule gives a
+// machine what is meant for an accepted one on less: what is printed on a box, anybody can say.
+func independent(seen []inventory.Identity, candidates []inventory.Candidate, device inventory.UID) bool {
+	agree := map[string]bool{}
+	for _, c := range candidates {
+		if c.Device != device {
+			continue
+		}
+		for _, id := range c.Evidence {
+			if slices.Contains(seen, id) {
+				agree[families[id.Kind]] = true
+			}
+		}
+	}
+	return len(agree) > 1 && slices.ContainsFunc(unprinted, func(f string) bool { return agree[f] })
 }
 
 // candidatesFor collects the devices that share a piece of evidence with the facts, each with all of its evidence.
@@ -130,68 +220,157 @@ func ask(tx inventory.Tx, d *inventory.Device, v inventory.Verdict) error {
 		Source: inventory.SourceAgent, Verdict: "open", Note: clip(v.Sentence(), 500)})
 }
 
-// merge gives the network card and the boot of an unknown machine to the one it was recognised as, and drops the double.
-func (s *Service) merge(tx inventory.Tx, double, known *inventory.Device, at *inventory.BootAttempt, v inventory.Verdict) error {
-	ports, err := inventory.TxList[inventory.Interface](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("device", double.UID)}, Limit: inventory.MaxPage})
-	if err != nil {
+// merge gives what belongs to a double to the machine that it was recognised as, and drops the double. The change log keeps what was said
+// about the double; the timeline says where it went.
+func (s *Service) merge(tx inventory.Tx, double, known *inventory.Device, at *inventory.BootAttempt, why string) error {
+	if err := dropSecondBMC(tx, double, known); err != nil {
 		return err
 	}
-	for _, p := range ports {
-		p.Device = known.UID
-		if err := tx.Update(p); err != nil {
+	if at != nil {
+		if err := dismiss(tx, known.UID, "a newer boot's agent took over"); err != nil {
+			return err
+		}
+	}
+	for _, noun := range []string{"interfaces", "components", "bmcs", "events", "boot-attempts", "operations", "observations"} {
+		if err := moveAll(tx, noun, double.UID, known.UID); err != nil {
 			return err
 		}
 	}
 	if at != nil {
-		at.Device = known.UID
-		if err := tx.Update(at); err != nil {
+		now, err := inventory.TxGet[inventory.BootAttempt](tx, string(at.UID))
+		if err != nil {
 			return err
 		}
+		*at = *now
 	}
 	if err := moveWork(tx, double, known); err != nil {
 		return err
 	}
-	if err := note(tx, inventory.Event{Device: known.UID, Source: "engine", Text: "recognised: " + v.Sentence()}); err != nil {
+	text := fmt.Sprintf("recognised: %s (it had been written down as %s, %s)", why, double.Name, double.UID)
+	if err := note(tx, inventory.Event{Device: known.UID, Source: "engine", Text: text}); err != nil {
 		return err
 	}
-	ids, err := inventory.TxList[inventory.Identifier](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("device", double.UID)}, Limit: inventory.MaxPage})
-	if err != nil {
+	if err := tx.Update(double); err != nil {
 		return err
-	}
-	for _, id := range ids {
-		if err := tx.Delete(id); err != nil {
-			return err
-		}
 	}
 	return tx.Delete(double)
 }
 
-// moveWork hands what refers to the double over to the known device. An enrolment goes on with the known one if that is idle.
-func moveWork(tx inventory.Tx, double, known *inventory.Device) error {
-	for _, noun := range []string{"events", "boot-attempts", "operations", "observations"} {
-		n, _ := inventory.NounOf(noun)
-		for {
-			page, err := tx.List(n, inventory.Query{Filters: []inventory.Filter{inventory.Is("device", double.UID)}, Limit: inventory.MaxPage})
-			if err != nil {
+// dropSecondBMC keeps the record of the BMC of the known machine where both have one.
+func dropSecondBMC(tx inventory.Tx, double, known *inventory.Device) error {
+	of := func(d *inventory.Device) ([]*inventory.BMC, error) {
+		return inventory.TxList[inventory.BMC](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("device", d.UID)}, Limit: inventory.MaxPage})
+	}
+	have, err := of(known)
+	if err != nil || len(have) == 0 {
+		return err
+	}
+	second, err := of(double)
+	if err != nil {
+		return err
+	}
+	for _, b := range second {
+		if err := tx.Delete(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveAll hands what refers to one device over to another.
+func moveAll(tx inventory.Tx, noun string, from, to inventory.UID) error {
+	n, ok := inventory.NounOf(noun)
+	if !ok {
+		return fmt.Errorf("there is no noun %s", noun)
+	}
+	field, _ := n.Field("device")
+	for {
+		page, err := tx.List(n, inventory.Query{Filters: []inventory.Filter{inventory.Is("device", from)}, Limit: inventory.MaxPage})
+		if err != nil || len(page.Items) == 0 {
+			return err
+		}
+		for _, item := range page.Items {
+			field.Set(item, to)
+			if err := tx.Update(item); err != nil {
 				return err
-			}
-			if len(page.Items) == 0 {
-				break
-			}
-			field, _ := n.Field("device")
-			for _, item := range page.Items {
-				field.Set(item, known.UID)
-				if err := tx.Update(item); err != nil {
-					return err
-				}
 			}
 		}
 	}
-	if known.Operation == "" {
-		known.Operation = double.Operation
-	}
+}
+
+// moveWork decides what becomes of the double's operation. The known machine goes on with it if it is idle. If it is not, an enrolment
+// ends by itself, and all else is cancelled: two operations must not work on one machine.
+func moveWork(tx inventory.Tx, double, known *inventory.Device) error {
+	work := double.Operation
 	double.Operation = ""
-	return nil
+	if work == "" || known.Operation == "" {
+		known.Operation = orUID(known.Operation, work)
+		return nil
+	}
+	op, err := inventory.TxGet[inventory.Operation](tx, string(work))
+	if err != nil {
+		return err
+	}
+	if op.Kind == KindEnrol || op.State.Ended() {
+		return nil
+	}
+	if err := revoke(tx, op.UID); err != nil {
+		return err
+	}
+	op.CancelBy, op.NextTryAt = fmt.Sprintf("berth (its machine was recognised as %s, which is at work)", known.Name), tx.Now()
+	return tx.Update(op)
+}
+
+func orUID(a, b inventory.UID) inventory.UID {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// sameMachine is a person's answer to the question of recognise: the machine is the one on record.
+func (s *Service) sameMachine(tx inventory.Tx, req inventory.Request, v *inventory.Deviation, remark string) error {
+	double, err := inventory.TxGet[inventory.Device](tx, string(v.Device))
+	if err != nil {
+		return err
+	}
+	known, err := inventory.TxGet[inventory.Device](tx, v.Intended)
+	if errors.Is(err, inventory.ErrNotFound) {
+		return &inventory.Conflict{Noun: "deviation", UID: v.UID, Why: "the machine it may have been is not on record any more"}
+	}
+	if err != nil {
+		return err
+	}
+	if double.ProvisionState.Accepted() {
+		return &inventory.Conflict{Noun: "machine", UID: double.UID, Why: fmt.Sprintf("%s was accepted as a machine of its own; retire one of the two", double.Name)}
+	}
+	facts, err := newest(tx, double.UID, inventory.SourceAgent)
+	if err != nil && !errors.Is(err, inventory.ErrNotFound) {
+		return err
+	}
+	reported := err == nil
+	why := fmt.Sprintf("%s says that it is %s", req.By.Name, known.Name)
+	if remark != "" {
+		why += ": " + clip(remark, 200)
+	}
+	if err := s.merge(tx, double, known, nil, why); err != nil {
+		return err
+	}
+	if err := reappear(known, why); err != nil {
+		return err
+	}
+	if reported {
+		if err := learnIdentity(tx, known.UID, facts); err != nil {
+			return err
+		}
+		if err := s.compare(tx, known, facts); err != nil {
+			return err
+		}
+		if err := seen(tx, known, facts); err != nil {
+			return err
+		}
+	}
+	return tx.Update(known)
 }
 
 // learnIdentity adds the evidence that is new. Evidence is never taken away by an observation: a board that is out for repair may return.
@@ -385,6 +564,9 @@ func (s *Service) verdict(tx inventory.Tx, req inventory.Request, v *inventory.D
 	if v.Verdict == "resolved" {
 		return &inventory.Conflict{Noun: "deviation", UID: v.UID, Why: "it is resolved already"}
 	}
+	if verdict == "keep_intended" && v.Part == "identity" {
+		return s.sameMachine(tx, req, v, remark) // the question goes with the double
+	}
 	if verdict == "take_observed" && v.Part != "identity" {
 		if err := s.takeObserved(tx, v); err != nil {
 			return err
@@ -419,9 +601,20 @@ func applyObserved(tx inventory.Tx, v *inventory.Deviation, intended []*inventor
 	case i >= 0 && o >= 0:
 		merged := observed[o]
 		merged.Meta, merged.Asset, merged.DiskRole, merged.WrittenImage = intended[i].Meta, intended[i].Asset, intended[i].DiskRole, intended[i].WrittenImage
+		// By what a disk that berth wrote is known again, and since when, is the record's own word.
+		for _, own := range []string{tableUUID, writtenAt} {
+			if text, ok := intended[i].Attributes[own]; ok {
+				if merged.Attributes == nil {
+					merged.Attributes = map[string]string{}
+				}
+				merged.Attributes[own] = text
+			}
+		}
 		if merged.Serial != intended[i].Serial {
 			// Another disk in the same bay is not the one that had the role.
 			merged.DiskRole, merged.WrittenImage = "", ""
+			delete(merged.Attributes, tableUUID)
+			delete(merged.Attributes, writtenAt)
 		}
 		return tx.Update(&merged)
 	case i >= 0:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"berth/api"
 	"berth/inventory"
@@ -81,6 +83,9 @@ func (s *Service) plan(tx inventory.Tx, d *inventory.Device, o DeployOptions) (*
 	if p.Image, err = s.image(tx, o.Image, p.Profile); err != nil {
 		return nil, err
 	}
+	if err := fits(p.Image, d); err != nil {
+		return nil, err
+	}
 	facts, err := newest(tx, d.UID, inventory.SourceAgent)
 	if errors.Is(err, inventory.ErrNotFound) {
 		return nil, &inventory.Conflict{Noun: "machine", UID: d.UID, Why: fmt.Sprintf("no agent has looked at the disks of %s yet; inspect it first", d.Name)}
@@ -140,6 +145,17 @@ func (s *Service) image(tx inventory.Tx, ref string, p *inventory.Profile) (*inv
 		return nil, &inventory.Conflict{Noun: "image", UID: img.UID, Why: fmt.Sprintf("the bytes of %s are not here: %v", img.Name, err)}
 	}
 	return img, nil
+}
+
+// fits refuses an image that the machine's processor or firmware cannot start. What is not known is not held against it.
+func fits(img *inventory.Image, d *inventory.Device) error {
+	switch {
+	case img.Arch != "" && d.Arch != "" && img.Arch != d.Arch:
+		return &inventory.Conflict{Noun: "image", UID: img.UID, Why: fmt.Sprintf("%s is for %s, and %s is %s", img.Name, img.Arch, d.Name, d.Arch)}
+	case len(img.BootModes) > 0 && d.BootMode != "" && !slices.Contains(img.BootModes, d.BootMode):
+		return &inventory.Conflict{Noun: "image", UID: img.UID, Why: fmt.Sprintf("%s starts by %s, and %s by %s", img.Name, strings.Join(img.BootModes, " or "), d.Name, d.BootMode)}
+	}
+	return nil
 }
 
 // diskRequest brings together what was seen on the machine and what the record says its disks are for.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -48,7 +49,10 @@ func (s *Service) userData(host string, p *inventory.Profile, token string) (str
 	doc := document{}
 	if p != nil && strings.TrimSpace(p.UserData) != "" {
 		if err := yaml.Unmarshal([]byte(p.UserData), &doc); err != nil {
-			return "", fmt.Errorf("the profile's user data is no #cloud-config document: %w", err)
+			return "", inventory.NotAllowed("profile", "user_data", "profile %s: it is no #cloud-config document, which is a YAML mapping: %v", p.Slug, err)
+		}
+		if doc == nil { // "null" is a document too
+			doc = document{}
 		}
 	}
 	short, _, dotted := strings.Cut(host, ".")
@@ -94,9 +98,12 @@ func keys(doc document, p *inventory.Profile) {
 	join(doc, "users", document{"name": p.User, "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "lock_passwd": true, "ssh_authorized_keys": p.SSHKeys})
 }
 
-// join adds an item to a list of the document, which a profile may have begun.
+// join adds an item to a list of the document, which a profile may have begun; cloud-init takes a single item for a list of one.
 func join(doc document, key string, item any) {
-	list, _ := doc[key].([]any)
+	list, ok := doc[key].([]any)
+	if one := doc[key]; !ok && one != nil {
+		list = []any{one}
+	}
 	doc[key] = append(list, item)
 }
 
@@ -169,19 +176,20 @@ func networkConfig(tx inventory.Tx, d *inventory.Device, p *inventory.Profile) (
 	if p != nil && p.Network != "" {
 		mode = p.Network
 	}
-	net := netplan{doc: document{"version": 2}, names: map[inventory.UID]string{}}
+	net := netplan{doc: document{"version": 2}, names: linkNames(ports), ports: ports, mode: mode}
 	if p != nil {
 		net.dns = p.DNS
-	}
-	for _, port := range ports {
-		net.names[port.UID] = linkName(port)
 	}
 	for _, port := range ports {
 		addresses, err := addressesOf(tx, port.UID)
 		if err != nil {
 			return "", err
 		}
-		net.add(port, ports, addresses, mode)
+		net.add(port, addresses)
+	}
+	if mode == "static" && !net.addressed {
+		return "", &inventory.Conflict{Noun: "machine", UID: d.UID,
+			Why: fmt.Sprintf("profile %s gives %s its addresses from the record, which has none for its interfaces; enter one, or choose DHCP", p.Slug, d.Name)}
 	}
 	text, err := yaml.Marshal(net.doc)
 	return string(text), err
@@ -189,27 +197,77 @@ func networkConfig(tx inventory.Tx, d *inventory.Device, p *inventory.Profile) (
 
 // netplan builds a network-config, version 2.
 type netplan struct {
-	doc   document
-	names map[inventory.UID]string
-	dns   []string
+	doc       document
+	ports     []*inventory.Interface
+	names     map[inventory.UID]string
+	mode      string
+	dns       []string // of the profile; else each subnet's
+	addressed bool     // some link has a static address
 }
 
-// linkName is what the link is called in the installed system: cloud-init renames physical ports by their address.
+// maxLinkName is what the kernel keeps of a name, in bytes (IFNAMSIZ without its zero).
+const maxLinkName = 15
+
+// linkNames says what each link is called in the installed system. cloud-init renames physical ports by their MAC address (set-name).
+func linkNames(ports []*inventory.Interface) map[inventory.UID]string {
+	names, taken := map[inventory.UID]string{}, map[string]bool{}
+	for _, port := range ports {
+		name := linkName(port)
+		for i := 2; taken[name] || name == ""; i++ {
+			suffix := fmt.Sprintf("-%d", i)
+			base := linkName(port)
+			name = base[:min(len(base), maxLinkName-len(suffix))] + suffix
+			if base == "" {
+				name = "port" + suffix
+			}
+		}
+		names[port.UID], taken[name] = name, true
+	}
+	return names
+}
+
 func linkName(port *inventory.Interface) string {
-	name := strings.Map(func(r rune) rune {
+	name := port.Name
+	if strings.HasPrefix(name, provisionalPort) && len(name) > maxLinkName {
+		name = "p" + strings.TrimPrefix(name, provisionalPort) // twelve digits of a MAC address fit
+	}
+	name = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_' {
 			return r
 		}
 		return '-'
-	}, strings.ToLower(port.Name))
-	// The kernel keeps 15 bytes of a name (IFNAMSIZ).
-	if len(name) > 15 {
-		name = name[:15]
-	}
-	return name
+	}, strings.ToLower(name))
+	return strings.Trim(name[:min(len(name), maxLinkName)], "-.")
 }
 
-func (n *netplan) add(port *inventory.Interface, all []*inventory.Interface, addresses []address, mode string) {
+// members are the links that a bond or bridge is made of.
+func (n *netplan) members(of inventory.UID) []*inventory.Interface {
+	var out []*inventory.Interface
+	for _, p := range n.ports {
+		if p.Parent == of && p.Kind != "vlan" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// member tells whether a link is part of a bond or bridge, and so has no addresses of its own.
+func member(port *inventory.Interface) bool { return port.Parent != "" && port.Kind != "vlan" }
+
+// boots tells whether the machine boots through a link: itself, or a member of it. depth bounds a record whose links go in a circle.
+func (n *netplan) boots(port *inventory.Interface, depth int) bool {
+	if port.BootFrom || depth == 0 {
+		return port.BootFrom
+	}
+	for _, m := range n.members(port.UID) {
+		if n.boots(m, depth-1) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *netplan) add(port *inventory.Interface, addresses []address) {
 	link := document{}
 	section := "ethernets"
 	switch port.Kind {
@@ -217,11 +275,9 @@ func (n *netplan) add(port *inventory.Interface, all []*inventory.Interface, add
 		return
 	case "bond", "bridge":
 		section = port.Kind + "s"
-		var members []string
-		for _, other := range all {
-			if other.Parent == port.UID && other.Kind != "vlan" {
-				members = append(members, n.names[other.UID])
-			}
+		members := []string{}
+		for _, m := range n.members(port.UID) {
+			members = append(members, n.names[m.UID])
 		}
 		link["interfaces"] = members
 		if port.Kind == "bond" {
@@ -234,11 +290,13 @@ func (n *netplan) add(port *inventory.Interface, all []*inventory.Interface, add
 		if port.MAC == "" {
 			return
 		}
-		link["match"] = document{"macaddress": port.MAC}
+		link["match"], link["set-name"] = document{"macaddress": port.MAC}, n.names[port.UID]
 		// An installed system that waits for every unplugged port takes minutes to come up.
 		link["optional"] = true
 	}
-	n.address(link, port, addresses, mode)
+	if !member(port) {
+		n.address(link, port, addresses)
+	}
 	if port.MTU > 0 {
 		link["mtu"] = port.MTU
 	}
@@ -250,33 +308,61 @@ func (n *netplan) add(port *inventory.Interface, all []*inventory.Interface, add
 	links[n.names[port.UID]] = link
 }
 
-func (n *netplan) address(link document, port *inventory.Interface, addresses []address, mode string) {
+func (n *netplan) address(link document, port *inventory.Interface, addresses []address) {
+	dns := n.dns
 	switch {
-	case len(addresses) > 0 && mode == "static":
-		var list []string
-		var routes []document
-		for _, a := range addresses {
-			list = append(list, a.prefix.String())
-			if a.gateway.IsValid() {
-				routes = append(routes, document{"to": "default", "via": a.gateway.String()})
+	case len(addresses) > 0 && n.mode == "static":
+		dns = n.static(link, addresses)
+	case n.mode == "dhcp-all", n.mode == "dhcp-boot" && n.boots(port, maxNesting):
+		link["dhcp4"] = true
+	default:
+		return
+	}
+	if len(dns) > 0 {
+		link["nameservers"] = document{"addresses": dns}
+	}
+}
+
+// maxNesting is how deep links may lie in one another: a port in a bond in a bridge, and room to spare.
+const maxNesting = 8
+
+// static gives a link its addresses and each gateway once, and returns the name servers to ask through it.
+func (n *netplan) static(link document, addresses []address) []string {
+	var list []string
+	var routes []document
+	dns, seen := slices.Clone(n.dns), map[netip.Addr]bool{}
+	for _, a := range addresses {
+		list = append(list, a.prefix.String())
+		if len(n.dns) == 0 {
+			for _, server := range a.dns {
+				if !slices.Contains(dns, server) {
+					dns = append(dns, server)
+				}
 			}
 		}
-		link["addresses"] = list
-		if len(routes) > 0 {
-			link["routes"] = routes
+		if !a.gateway.IsValid() || seen[a.gateway] {
+			continue
 		}
-	case mode == "dhcp-all", mode != "static" && port.BootFrom:
-		link["dhcp4"] = true
+		seen[a.gateway] = true
+		// Spelled out: cloud-init up to 22.4 (Debian 12) takes the word "default" for a malformed network.
+		to := "0.0.0.0/0"
+		if a.gateway.Is6() {
+			to = "::/0"
+		}
+		routes = append(routes, document{"to": to, "via": a.gateway.String()})
 	}
-	if len(n.dns) > 0 && (link["addresses"] != nil || link["dhcp4"] != nil) {
-		link["nameservers"] = document{"addresses": n.dns}
+	n.addressed, link["addresses"] = true, list
+	if len(routes) > 0 {
+		link["routes"] = routes
 	}
+	return dns
 }
 
 // address is an address of the record with what its subnet adds.
 type address struct {
 	prefix  netip.Prefix
 	gateway netip.Addr
+	dns     []string
 }
 
 func addressesOf(tx inventory.Tx, port inventory.UID) ([]address, error) {
@@ -295,30 +381,30 @@ func addressesOf(tx inventory.Tx, port inventory.UID) ([]address, error) {
 	return out, nil
 }
 
-// resolve takes the length of the prefix from the address itself, or from its subnet.
+// resolve takes the length of the prefix, the gateway and the name servers from the address's subnet: the one it names, or the smallest
+// on record that holds it. An address without any would be a network of one, which reaches nothing.
 func resolve(tx inventory.Tx, a *inventory.Address) (address, error) {
 	var out address
-	prefix, err := netip.ParsePrefix(a.Address)
+	ip, err := netip.ParseAddr(a.Address)
 	if err != nil {
-		addr, err := netip.ParseAddr(a.Address)
-		if err != nil {
-			return out, fmt.Errorf("address %q on record: %w", a.Address, err)
-		}
-		prefix = netip.PrefixFrom(addr, addr.BitLen())
+		return out, fmt.Errorf("address %q on record: %w", a.Address, err)
 	}
-	out.prefix = prefix
-	if a.Subnet == "" {
-		return out, nil
-	}
-	subnet, err := inventory.TxGet[inventory.Subnet](tx, string(a.Subnet))
+	subnets, err := inventory.TxList[inventory.Subnet](tx, inventory.Query{Limit: inventory.MaxPage})
 	if err != nil {
 		return out, err
 	}
-	if whole, err := netip.ParsePrefix(subnet.Prefix); err == nil && whole.Contains(prefix.Addr()) {
-		out.prefix = netip.PrefixFrom(prefix.Addr(), whole.Bits())
+	for _, s := range subnets {
+		whole, err := netip.ParsePrefix(s.Prefix)
+		if err != nil || !whole.Contains(ip) || a.Subnet != "" && a.Subnet != s.UID || out.prefix.IsValid() && out.prefix.Bits() >= whole.Bits() {
+			continue
+		}
+		out = address{prefix: netip.PrefixFrom(ip, whole.Bits()), dns: s.DNS}
+		if gateway, err := netip.ParseAddr(s.Gateway); err == nil && gateway != ip {
+			out.gateway = gateway
+		}
 	}
-	if gateway, err := netip.ParseAddr(subnet.Gateway); err == nil {
-		out.gateway = gateway
+	if !out.prefix.IsValid() {
+		return out, &inventory.Conflict{Noun: "address", UID: a.UID, Why: fmt.Sprintf("address %s lies in no subnet on record, so that its length is not known", ip)}
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,6 +48,8 @@ type Service struct {
 	book   *Book
 	hub    hub
 	alive  alive
+	// passwords holds the sealed password that each BMC (by UID) was spoken to with last.
+	passwords sync.Map
 }
 
 // ImageStore keeps the bytes of images. storage/image carries it out; cmd joins them.
@@ -120,6 +123,10 @@ func (s *Service) Book() *Book { return s.book }
 
 // Serve runs the engine and keeps the book until ctx ends.
 func (s *Service) Serve(ctx context.Context) error {
+	if err := s.forgetUploads(ctx); err != nil {
+		// A full disk must not keep the server from answering; the entries are dealt with at a later start.
+		s.Logger.Error("imports that were cut short could not be ended", "error", err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.engine.Serve(ctx) })
 	group.Go(func() error { return s.book.serve(ctx) })
@@ -259,6 +266,9 @@ func (s *Service) Power(ctx context.Context, req inventory.Request, machine, act
 
 // Release takes a machine out of service: what berth wrote is cleared so that it boots no more, and the machine is ready again.
 func (s *Service) Release(ctx context.Context, req inventory.Request, machine string, o api.ReleaseRequest) (*inventory.Operation, error) {
+	if o.Why != "" {
+		req.Why = o.Why
+	}
 	return s.begin(ctx, req, machine, KindRelease, o, inventory.StateDeployed, inventory.StateQuarantined, inventory.StateReady)
 }
 

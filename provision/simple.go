@@ -148,10 +148,8 @@ func (s *Service) switchPower(ctx context.Context, r *Run) error {
 		return err
 	}
 	switch {
-	case controls(b):
+	case controls(b), b != nil && b.Kind == bmc.KindWOL && args.Action == bmc.ActionOn:
 		return s.commandPower(ctx, r, b, args.Action)
-	case b != nil && b.Kind == bmc.KindWOL && args.Action == bmc.ActionOn:
-		return s.wakeUp(ctx, r, b)
 	}
 	return s.askPerson(ctx, r, fmt.Sprintf("Press the button: power %s for %s.", args.Action, d.Name))
 }
