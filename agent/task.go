@@ -51,6 +51,7 @@ type task struct {
 
 	mu       sync.Mutex
 	progress api.Progress
+	begins   bool
 	touched  bool
 }
 
@@ -234,10 +235,32 @@ func (t *task) watch(ctx context.Context) error {
 	return nil
 }
 
+// begin tells the server that the first byte is about to change, and comes back when it has heard that. A server that is away is asked
+// for as long as a confirmation would last; until then nothing is changed.
+func (t *task) begin(ctx context.Context) error {
+	t.mu.Lock()
+	t.begins = true
+	t.mu.Unlock()
+	for asked := time.Now(); ; {
+		err := t.confirm(ctx)
+		var no *refused
+		if err == nil || errors.As(err, &no) {
+			return err
+		}
+		if time.Since(asked) > t.agent.patience() {
+			return errServerAway
+		}
+		if err := sleep(ctx, firstPause); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // confirm tells the progress and hears whether the assignment is still wanted. A refusal is a *refused; any other error is silence.
 func (t *task) confirm(ctx context.Context) error {
 	t.mu.Lock()
 	progress := t.progress
+	progress.Begins = t.begins
 	t.mu.Unlock()
 	answer, err := t.agent.Server.Progress(ctx, t.ID, progress)
 	switch {

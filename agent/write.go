@@ -48,6 +48,9 @@ func (a *Agent) write(ctx context.Context, t *task) (*api.WriteResult, error) {
 			if err := guard(d); err != nil {
 				return err
 			}
+			if err := t.begin(ctx); err != nil {
+				return err
+			}
 			a.begun.add(d)
 			return nil
 		},

@@ -229,6 +229,49 @@ func TestStoppedInTheMiddle(t *testing.T) {
 	}
 }
 
+// Between the last check and the first byte the server is told, and may still say no.
+func TestTheServerHearsOfTheFirstByteBefore(t *testing.T) {
+	for name, stopped := range map[string]bool{"wanted": false, "not wanted any more": true} {
+		t.Run(name, func(t *testing.T) {
+			server := agenttest.Start(t)
+			d, img := agenttest.NewDisk(t, "TARGET", diskSize, []byte("old")), agenttest.NewImage(t, imageSize, 11)
+			before := d.Bytes(t)
+			img.Gate(1)
+			assignment := img.Write("w-1", d.Ref())
+			assignment.Write.Ours = true
+			server.Assign(assignment)
+			start(t, writer(t, server, d))
+			img.Reached(t)
+			for _, p := range server.State().Progress {
+				if p.Begins {
+					t.Error("it says that it begins before it has a byte to write")
+				}
+			}
+			if stopped {
+				server.StopAssignment("w-1", "cancelled by ada")
+			}
+			img.Open()
+			if !stopped {
+				if result := server.Result(t, "w-1", testLimit); result.Error != "" {
+					t.Errorf("result %+v", result)
+				}
+				begins := func(p api.Progress) bool { return p.Begins }
+				if !slices.ContainsFunc(server.State().Progress, begins) {
+					t.Error("the server was never told that the write begins")
+				}
+				return
+			}
+			server.Wait(t, "the next question for work", testLimit, func(s agenttest.State) bool { return s.Deliveries == 1 })
+			if result, heard := server.State().Results["w-1"]; heard && result.Touched {
+				t.Errorf("result %+v", result)
+			}
+			if !bytes.Equal(d.Bytes(t), before) {
+				t.Error("the disk was changed although the server had said no")
+			}
+		})
+	}
+}
+
 func TestDeadlineInTheMiddle(t *testing.T) {
 	server := agenttest.Start(t)
 	d, img := agenttest.NewDisk(t, "TARGET", diskSize, nil), agenttest.NewImage(t, imageSize, 5)

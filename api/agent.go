@@ -124,6 +124,9 @@ type Progress struct {
 	Phase string `json:"phase"` // a word: "write", "read back", "seed"
 	Done  int64  `json:"done"`  // bytes
 	Total int64  `json:"total"` // bytes
+	// Begins says that everything was checked and the first byte of a disk is about to change. No byte changes before the server has
+	// answered that: whatever happens then, the record knows that what is on the disk is neither the old contents nor an image.
+	Begins bool `json:"begins,omitempty"`
 }
 
 // ProgressAnswer tells the agent whether the assignment is still its own.
