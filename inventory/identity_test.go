@@ -220,6 +220,16 @@ func TestSameJunkSerialStaysTwo(t *testing.T) {
 	}
 }
 
+// TestSharedValuesWeighLess: a serial that many devices have does not make rivals of them for the one that has a UUID of its own.
+func TestSharedValuesWeighLess(t *testing.T) {
+	batch := Identity{IDSystemSerial, "SMC-2U-BATCH"}
+	own := Identity{IDSystemUUID, "4c4c4544-0039-3010-8048-b7c04f380001"}
+	candidates := []Candidate{{deviceOf(1), []Identity{own, batch}}, {deviceOf(2), []Identity{batch}}, {deviceOf(3), []Identity{batch}}}
+	if v := Match([]Identity{own, batch}, candidates); v.Kind != MatchSame || v.Device != deviceOf(1) {
+		t.Errorf("%s %s: %+v", v.Kind, v.Device, v.Ranked)
+	}
+}
+
 // TestMatchProperties: the order of evidence and of candidates does not matter; a machine is not the same as two; junk and hostile bytes
 // decide nothing and break nothing.
 func TestMatchProperties(t *testing.T) {

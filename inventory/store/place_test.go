@@ -222,3 +222,14 @@ func TestWatchAcrossServers(t *testing.T) {
 		hear("a commit after the cut")
 	})
 }
+
+// TestDurability: what a kill of the process cannot show, a power cut would: commits of SQLite are synced to the disk.
+func TestDurability(t *testing.T) {
+	s := openTest(t, Options{Dir: t.TempDir()})
+	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal"} {
+		var got string
+		if err := s.write.Raw("PRAGMA " + pragma).Scan(&got).Error; err != nil || got != want {
+			t.Errorf("%s is %q, want %q (%v)", pragma, got, want, err)
+		}
+	}
+}

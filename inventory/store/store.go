@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"berth/inventory"
@@ -212,7 +213,13 @@ func (l sqlLogger) Trace(_ context.Context, _ time.Time, text func() (string, in
 func quote(name string) string { return `"` + name + `"` }
 
 // ErrFull is wrapped by errors that come from a full disk: nothing of the edit was stored.
-var ErrFull = errors.New("there is no space left for the database")
+// Where this package is not known it is found as syscall.ENOSPC.
+var ErrFull error = fullDisk{}
+
+type fullDisk struct{}
+
+func (fullDisk) Error() string        { return "there is no space left for the database" }
+func (fullDisk) Is(target error) bool { return target == syscall.ENOSPC }
 
 func notFound(n *inventory.Noun, ref string) error {
 	return fmt.Errorf("%s %q: %w", n.Name, ref, inventory.ErrNotFound)
