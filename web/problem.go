@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 
 	"berth/api"
 	"berth/inventory"
@@ -69,6 +70,9 @@ func problemOf(err error) *api.Problem {
 	case errors.Is(err, provision.ErrAgent):
 		// By this status an agent learns that the server lost its session, and registers again.
 		return &api.Problem{Status: http.StatusUnauthorized, Code: api.CodeUnauthorized, Detail: "This key is not that of a living boot: register first."}
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return &api.Problem{Status: http.StatusInsufficientStorage, Code: api.CodeUnavailable,
+			Detail: "The server's disk is full, and nothing of this was stored. Make room for its state directory, then try again.", RetryAfterSeconds: 30}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled):
 		return &api.Problem{Status: http.StatusRequestTimeout, Code: api.CodeUnavailable, Detail: "The request took too long to arrive."}
 	case errors.Is(err, context.DeadlineExceeded):

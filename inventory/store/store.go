@@ -131,7 +131,9 @@ func (e *illness) Error() string { return e.sentence + ": " + e.err.Error() }
 func (e *illness) Unwrap() error { return e.err }
 
 // Is lets callers test for a full disk.
-func (e *illness) Is(target error) bool { return target == ErrFull && e.sentence == ErrFull.Error() }
+func (e *illness) Is(target error) bool {
+	return e.sentence == ErrFull.Error() && errors.Is(ErrFull, target)
+}
 
 func (s *Store) now() time.Time { return s.opt.Now().UTC().Truncate(time.Microsecond) }
 
