@@ -235,6 +235,10 @@ func (s *Service) fetchImage(ctx context.Context, r *Run) error {
 	tell := s.stepProgress(ctx, r, "fetch")
 	blob, err := s.Images.Import(ctx, answer.Body, BlobOptions{Format: args.Request.Format, Expected: args.Request.Digest,
 		Progress: func(done, _ int64) { tell(done, max(answer.ContentLength, 0)) }})
+	var invalid *inventory.Invalid
+	if errors.As(err, &invalid) {
+		return Permanent(err) // the same bytes are refused again
+	}
 	if err != nil {
 		return err // the entry fails with the operation, when nothing is tried any more
 	}

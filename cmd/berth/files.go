@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
+	"berth/inventory"
 	"berth/provision"
 	"berth/pxe"
 	"berth/pxe/httpboot"
@@ -70,9 +72,22 @@ func (d images) Import(ctx context.Context, r io.Reader, o provision.BlobOptions
 	}
 	m, err := image.Import(ctx, start, options)
 	if err != nil {
-		return provision.Blob{}, err
+		return provision.Blob{}, blame(err)
 	}
 	return blobOf(m), nil
+}
+
+// blame turns what is wrong with an image, or with the disk it should go to, into an answer for the one who sent it.
+func blame(err error) error {
+	for _, theirs := range []error{image.ErrFormat, image.ErrDigest, image.ErrCorrupt, image.ErrTooBig} {
+		if errors.Is(err, theirs) {
+			return inventory.NotAllowed("image", "file", "%v", err)
+		}
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w (%w)", &inventory.Conflict{Noun: "image", Why: "the disk of the server's state directory is full; make room there and import the image again"}, err)
+	}
+	return err
 }
 
 func compressionOf(head []byte) image.Compression {

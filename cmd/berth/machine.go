@@ -318,9 +318,12 @@ func printPlan(w io.Writer, p *api.DeployPlan) {
 	for _, k := range p.Kept {
 		fmt.Fprintf(w, "  will be kept:    %s %s\n", printable(k.Disk.String()), k.Role)
 	}
-	for label, list := range map[string][]string{"will be lost:   ": p.Destroyed, "needs consent:  ": p.NeedsConsent, "refused:        ": p.Refusals, "note:           ": p.Notes} {
-		for _, s := range list {
-			fmt.Fprintf(w, "  %s %s\n", label, printable(s))
+	for _, part := range []struct {
+		label string
+		lines []string
+	}{{"will be lost:   ", p.Destroyed}, {"needs consent:  ", p.NeedsConsent}, {"refused:        ", p.Refusals}, {"note:           ", p.Notes}} {
+		for _, s := range part.lines {
+			fmt.Fprintf(w, "  %s %s\n", part.label, printable(s))
 		}
 	}
 }
@@ -473,17 +476,14 @@ func doneCommand(o *clientOptions) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return explainNil(client.TaskDone(c.Context(), inventory.UID(args[0]), args[1], remark))
+		if err := client.TaskDone(c.Context(), inventory.UID(args[0]), args[1], remark); err != nil {
+			return explain(err)
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s is noted as done\n", args[1])
+		return err
 	}}
 	c.Flags().StringVar(&remark, "note", "", "what else should be known")
 	return c
-}
-
-func explainNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return explain(err)
 }
 
 func printOperation(w io.Writer, s api.OperationStatus) error {

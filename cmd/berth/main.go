@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,13 +29,15 @@ func main() {
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A second Ctrl-C ends at once what the first one asked to stop.
+	context.AfterFunc(ctx, stop)
 	root := command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(os.Stderr, "berth:", err)
+	fmt.Fprintln(os.Stderr, "berth:", told(c, err))
 	var coded exitError
 	if errors.As(err, &coded) {
 		if coded.hint != "" {
@@ -43,6 +46,15 @@ func run(args []string) int {
 		return coded.code
 	}
 	return exitFailed
+}
+
+// told names what was not found: the server's sentence does not.
+func told(c *cobra.Command, err error) string {
+	var p *api.Problem
+	if args := c.Flags().Args(); errors.As(err, &p) && p.Code == api.CodeNotFound && len(args) > 0 {
+		return printable(fmt.Sprintf("%s %s: %v", strings.TrimPrefix(c.CommandPath(), "berth "), args[0], err))
+	}
+	return printable(err.Error())
 }
 
 // Exit codes, as the help of each command promises them.
@@ -96,5 +108,49 @@ func command() *cobra.Command {
 		deployCommand(&o, "reimage", "Write an image to a machine that has one", (*api.Client).Reimage),
 		releaseCommand(&o), inspectCommand(&o), powerCommand(&o),
 	)
+	arrange(root)
 	return root
+}
+
+// arrange sorts the commands into groups for the help, and makes every misuse of one an error with its exit code.
+func arrange(root *cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: "work", Title: "Work on machines:"}, &cobra.Group{ID: "record", Title: "The record:"}, &cobra.Group{ID: "server", Title: "The server and its lab:"})
+	groups := map[string]string{"serve": "server", "lab": "server", "deploy": "work", "reimage": "work", "release": "work", "inspect": "work",
+		"power": "work", "machine": "work", "operation": "work", "image": "work"}
+	for _, c := range root.Commands() {
+		if c.GroupID = groups[c.Name()]; c.GroupID == "" && !c.Hidden {
+			c.GroupID = "record"
+		}
+	}
+	root.SetHelpCommandGroupID("server")
+	root.SetCompletionCommandGroupID("server")
+	each(root, func(c *cobra.Command) {
+		check := c.Args
+		if !c.Runnable() {
+			// cobra shows the help of a group and calls a mistyped sub-command a success.
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+			check = func(c *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return nil
+				}
+				return fmt.Errorf("there is no command %q", c.CommandPath()+" "+args[0])
+			}
+		}
+		if check == nil {
+			return
+		}
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError(err, fmt.Sprintf("See `%s --help`.", c.CommandPath()))
+			}
+			return nil
+		}
+	})
+}
+
+func each(c *cobra.Command, do func(*cobra.Command)) {
+	do(c)
+	for _, sub := range c.Commands() {
+		each(sub, do)
+	}
 }

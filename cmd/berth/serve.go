@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -134,6 +135,8 @@ func serve(ctx context.Context, o serveOptions, out io.Writer) error {
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return usageError(fmt.Errorf("--log-level: %w", err), "")
 	}
+	// What is in the state directory is for this user alone, also in a directory that was made wider before.
+	syscall.Umask(0o077)
 	s := &server{serveOptions: o, out: out, log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 	if err := s.check(); err != nil {
 		return err
