@@ -114,7 +114,9 @@ func TestTogether(t *testing.T) {
 		}
 	}
 	s := open(t, "srv0", loaders, pxe.ModeServer)
+	s.mu.Lock()
 	s.sit = pxe.Situation{Machine: "m", Boot: pxe.BootAgent, Reason: "deploy n1"}
+	s.mu.Unlock()
 	var client *nclient4.Client
 	h.in(t, func() (err error) {
 		client, err = nclient4.New(h.iface, nclient4.WithTimeout(2*time.Second), nclient4.WithRetry(5))
