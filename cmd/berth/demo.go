@@ -336,7 +336,8 @@ func stepLine(s inventory.Step) string {
 	return line
 }
 
-// coldBoot proves that the machines need berth no more: it is stopped, their power is cut, and they boot from their disks.
+// coldBoot proves that the machines need berth no more: it is stopped, their power is cut, and they boot from their disks. The boot order is
+// overridden once, because firmware that tries the network first waits minutes for the DHCP server that is gone.
 func (d *demo) coldBoot(ctx context.Context) error {
 	if err := d.stand.StopServer(); err != nil {
 		return err
@@ -346,6 +347,7 @@ func (d *demo) coldBoot(ctx context.Context) error {
 	for _, m := range d.stand.Rack.Machines() {
 		group.Go(func() error {
 			m.PowerCut()
+			m.SetOverride(hardware.Override{Device: hardware.HDD})
 			before := len(m.Boots()) // boots are counted from one
 			if err := m.PressPowerButton(ctx); err != nil {
 				return fmt.Errorf("%s: %w", m.Name(), err)
