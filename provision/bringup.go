@@ -297,9 +297,7 @@ func (s *Service) handOut(ctx context.Context, r *Run, old agentData, sentence s
 		return err
 	}
 	a.ID, a.Deadline = string(inventory.NewUID()), *r.Step.Deadline
-	// An assignment that was taken back unanswered may have been begun.
-	unanswered := old.Assignment != nil && old.Result == nil
-	data.Device, data.Key, data.Assignment, data.Touched = r.Operation.Device, key, &a, old.Touched || unanswered
+	data.Device, data.Key, data.Assignment, data.Touched = r.Operation.Device, key, &a, old.Touched || old.unknown()
 	if a.Write != nil {
 		data.Disk = &a.Write.Disk
 	}

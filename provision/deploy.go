@@ -352,8 +352,7 @@ func touched(end Ending, step string) bool {
 	if data.Touched {
 		return true
 	}
-	// A write that was handed out and not answered may have begun.
-	return data.Assignment != nil && data.Result == nil
+	return data.unknown()
 }
 
 // quarantine is what becomes of a machine whose operation failed: a person looks before anything else happens to it.

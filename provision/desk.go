@@ -495,6 +495,12 @@ type agentData struct {
 	BootToken string `json:"boot_token,omitempty"`
 }
 
+// unknown tells whether an assignment that was not answered may have changed a disk without our knowledge. A write cannot: its agent
+// says that it begins before it does.
+func (d agentData) unknown() bool {
+	return d.Assignment != nil && d.Assignment.Write == nil && d.Result == nil
+}
+
 // hub wakes the long polls of machines.
 type hub struct {
 	mu      sync.Mutex

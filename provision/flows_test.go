@@ -583,6 +583,9 @@ func TestOnlyTheNewestAgentIsHeard(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := r.next("key-1", api.VerbWrite)
+	if answer, err := r.service.Progress(ctx, "key-1", a.ID, api.Progress{Begins: true}); err != nil || answer.Stop {
+		t.Fatalf("the first byte: %+v, %v", answer, err)
+	}
 	r.boot("key-2") // the power failed for a moment
 	if err := r.service.Report(ctx, "key-2", facts()); err != nil {
 		t.Fatal(err)
@@ -603,7 +606,7 @@ func TestOnlyTheNewestAgentIsHeard(t *testing.T) {
 	if b.ID == a.ID {
 		t.Fatal("the new agent was given the old one's assignment")
 	}
-	// The new agent says that it touched nothing; the old one may have.
+	// The new agent says that it touched nothing; the old one did.
 	if err := r.service.Result(ctx, "key-2", b.ID, api.Result{Error: "the disk is busy", Permanent: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -611,6 +614,63 @@ func TestOnlyTheNewestAgentIsHeard(t *testing.T) {
 	if d := r.named("node-1"); !strings.Contains(d.StateReason, "does not boot") {
 		t.Errorf("the first agent's write was forgotten: %s", d.StateReason)
 	}
+}
+
+// An agent tells before it changes the first byte. One that was given its assignment and has not told has changed nothing.
+func TestACancelBeforeTheFirstByteLeavesTheMachine(t *testing.T) {
+	r := newRig(t)
+	r.enrolled()
+	op, err := r.service.Deploy(ctx, admin(), "node-1", api.DeployRequest{Image: r.image().Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := r.next("key-1", api.VerbWrite)
+	if answer, err := r.service.Progress(ctx, "key-1", a.ID, api.Progress{Phase: "check"}); err != nil || answer.Stop {
+		t.Fatalf("the check: %+v, %v", answer, err)
+	}
+	if _, err := r.service.Cancel(ctx, admin(), string(op.UID)); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := r.service.Progress(ctx, "key-1", a.ID, api.Progress{Begins: true}); err != nil || !answer.Stop {
+		t.Errorf("the first byte after the cancel: %+v, %v", answer, err)
+	}
+	r.ends(op, inventory.OpCancelled)
+	if d := r.named("node-1"); d.ProvisionState != inventory.StateReady {
+		t.Errorf("the machine is %s: %s", d.ProvisionState, d.StateReason)
+	}
+}
+
+// A machine that lost power after its last byte and before its agent could say so is known by what was announced: it is written again.
+func TestAnAnnouncedWriteIsOursWhateverIsFound(t *testing.T) {
+	r := newRig(t)
+	r.enrolled()
+	op, err := r.service.Deploy(ctx, admin(), "node-1", api.DeployRequest{Image: r.image().Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := r.next("key-1", api.VerbWrite)
+	if _, err := r.service.Progress(ctx, "key-1", a.ID, api.Progress{Begins: true}); err != nil {
+		t.Fatal(err)
+	}
+	r.boot("key-2")
+	f := facts()
+	f.Disks[0].Contents = []inventory.ContentFact{{Kind: "table", Type: "gpt", UUID: "6f1d7a52-9a39-4c5e-8f0c-000000000001", Partitions: 3}}
+	if err := r.service.Report(ctx, "key-2", f); err != nil {
+		t.Fatal(err)
+	}
+	b := r.next("key-2", api.VerbWrite)
+	if !b.Write.Ours {
+		t.Error("the new agent is not told that what it finds is ours")
+	}
+	if err := r.service.Result(ctx, "key-2", b.ID, written(b)); err != nil {
+		t.Fatal(err)
+	}
+	// The machine restarts by itself, before it is told to: the report of its system is enough.
+	r.next("key-2", api.VerbReboot)
+	if err := r.service.Booted(ctx, bootToken(t, b.Write.Seed.UserData), api.BootReport{Hostname: "node-1"}); err != nil {
+		t.Fatal(err)
+	}
+	r.ends(op, inventory.OpDone)
 }
 
 // A result that arrives just before a cancel is kept: the disk is what the agent proved it to be.
