@@ -29,6 +29,8 @@ type victim struct {
 	*machine
 	images  [2]*diskImage
 	runs    int
+	before  *diskImage // the image on the first disk when the last operation was asked for; nil when there was none, or not all of one
+	after   *diskImage // the same as of now
 	keep    [sha256.Size]byte
 	settled time.Time // when the first disk was written last, as of the end of the run before
 	traced  int64     // what of the server's trace was read
@@ -77,6 +79,7 @@ func (v *victim) run(what string, harm func(ctx context.Context)) *api.Operation
 	v.Helper()
 	img := v.images[v.runs%len(v.images)]
 	v.runs++
+	v.before, v.after = v.after, nil
 	if at, err := v.disks[0].touched(); err != nil || v.runs > 1 && !at.Equal(v.settled) {
 		v.Errorf("%s: before the operation was asked for the disk was written at %s; the one before had ended with %s (%v)", what, at, v.settled, err)
 	}
@@ -122,7 +125,9 @@ func (v *victim) judge(what string, img *diskImage, op *api.OperationStatus) {
 
 // ending says why an operation did not end as it may.
 func (v *victim) ending(img *diskImage, op *api.OperationStatus) error {
-	d := v.machine.site.machine(v.name)
+	if op.Operation.State == inventory.OpCancelled {
+		v.settles()
+	}
 	platter, err := v.disks[0].platter()
 	if err != nil {
 		return err
@@ -130,38 +135,75 @@ func (v *victim) ending(img *diskImage, op *api.OperationStatus) error {
 	if v.settled, err = v.disks[0].touched(); err != nil {
 		return err
 	}
+	d := v.machine.site.machine(v.name)
 	v.endings[string(d.ProvisionState)]++
+	return errors.Join(v.tidy(op), v.outcome(img, platter, d, op))
+}
+
+// settles waits until an agent that was told to stop has: it hears of it within a minute at the latest.
+func (v *victim) settles() {
+	v.Helper()
+	var last time.Time
+	var since time.Time
+	eventually(v, "the disk is left alone", time.Minute, func() bool {
+		at, err := v.disks[0].touched()
+		if err != nil || !at.Equal(last) {
+			last, since = at, time.Now()
+		}
+		return time.Since(since) > 3*time.Second
+	})
+}
+
+// tidy says what an operation left behind that it should not have.
+func (v *victim) tidy(op *api.OperationStatus) error {
 	var errs []error
-	if d.Operation != "" {
-		errs = append(errs, fmt.Errorf("the machine is still busy with %s", d.Operation))
-	}
-	if op.Operation.EndedAt == nil || v.settled.After(*op.Operation.EndedAt) {
-		errs = append(errs, fmt.Errorf("the disk was written at %s, after the operation had ended", v.settled))
+	if busy := v.machine.site.machine(v.name).Operation; busy != "" {
+		errs = append(errs, fmt.Errorf("the machine is still busy with %s", busy))
 	}
 	for _, st := range op.Steps {
 		if !st.State.Ended() {
 			errs = append(errs, fmt.Errorf("step %s is left %s", st.Name, st.State))
 		}
 	}
-	same := img.same(platter, v.disks[0].file)
-	switch d.ProvisionState {
-	case inventory.StateDeployed:
-		if op.Operation.State != inventory.OpDone || proofOf(op) != img.digest {
-			errs = append(errs, fmt.Errorf("deployed by an operation that is %s, with the proof %q", op.Operation.State, proofOf(op)))
-		}
-		errs = append(errs, same)
-	case inventory.StateQuarantined:
-		if d.StateReason == "" || op.Operation.State == inventory.OpDone {
-			errs = append(errs, fmt.Errorf("quarantined with the reason %q by an operation that is %s", d.StateReason, op.Operation.State))
-		}
-		if boots(platter) && same != nil {
-			errs = append(errs, fmt.Errorf("quarantined, and the disk boots although %w", same))
-		}
-		v.Logf("quarantined: %s", d.StateReason)
-	default:
-		errs = append(errs, fmt.Errorf("the machine is %s", d.ProvisionState))
+	if end := op.Operation.EndedAt; end == nil || op.Operation.State != inventory.OpCancelled && v.settled.After(*end) {
+		errs = append(errs, fmt.Errorf("the disk was written at %s, after the operation had ended", v.settled))
 	}
 	return errors.Join(errs...)
+}
+
+// outcome says what is wrong with the machine and its disk.
+func (v *victim) outcome(img *diskImage, platter []byte, d *inventory.Device, op *api.OperationStatus) error {
+	same := img.same(platter, v.disks[0].file)
+	if same == nil {
+		v.after = img
+	}
+	switch {
+	case d.ProvisionState == inventory.StateDeployed && op.Operation.State == inventory.OpCancelled:
+		if v.before == nil {
+			return errors.New("a machine without an image is called deployed")
+		}
+		v.after = v.before
+		return v.before.same(platter, v.disks[0].file)
+	case d.ProvisionState == inventory.StateDeployed:
+		if op.Operation.State != inventory.OpDone || proofOf(op) != img.digest {
+			return fmt.Errorf("deployed by an operation that is %s, with the proof %q", op.Operation.State, proofOf(op))
+		}
+		return same
+	case d.ProvisionState == inventory.StateQuarantined:
+		v.Logf("quarantined: %s", d.StateReason)
+		if d.StateReason == "" || op.Operation.State == inventory.OpDone {
+			return fmt.Errorf("quarantined with the reason %q by an operation that is %s", d.StateReason, op.Operation.State)
+		}
+		if v.before != nil && v.before.same(platter, v.disks[0].file) == nil {
+			v.after = v.before
+			return nil // stopped between the last word and the first byte
+		}
+		if boots(platter) && same != nil {
+			return fmt.Errorf("quarantined, and the disk boots although %w", same)
+		}
+		return nil
+	}
+	return fmt.Errorf("the machine is %s", d.ProvisionState)
 }
 
 // TestDeployWithoutKills is the control: the same machine and the same images, and nobody dies.
@@ -286,6 +328,7 @@ func seedOf(t testing.TB) *rand.Rand {
 func TestKillAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
+	v.slow(12 * mib) // so that the write is not over before the first kill
 	random := seedOf(t)
 	_, took := v.boundaries()
 	moments := 20
@@ -326,9 +369,9 @@ func TestPowerCutsOfTheMachine(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
 	random := seedOf(t)
-	v.run("the first deploy", nil)
-	cuts := []int{0, imageSize/mib - 2, -1}
-	for len(cuts) < 6 || full() && len(cuts) < 40 {
+	// The first of them is a disk that the record knows nothing of yet.
+	cuts := []int{-1, 0, imageSize/mib - 2, -1}
+	for len(cuts) < 7 || full() && len(cuts) < 40 {
 		cuts = append(cuts, 1+random.IntN(imageSize/mib-1))
 	}
 	for _, at := range cuts {
@@ -385,4 +428,35 @@ func (v *victim) reaches(ctx context.Context, at int) bool {
 		sleep(ctx, 200*time.Microsecond)
 	}
 	return false
+}
+
+// TestCancelAtRandomMoments cancels at moments that nobody chose, and kills the server as soon as it has answered, or before.
+func TestCancelAtRandomMoments(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	v.slow(12 * mib)
+	random := seedOf(t)
+	_, took := v.boundaries()
+	moments := 5
+	if full() {
+		moments = 40
+	}
+	for range moments {
+		wait, killed := time.Duration(random.Int64N(int64(took)*2/3)), random.IntN(3)
+		v.run(fmt.Sprintf("cancelled after %s, the server killed %s", wait, []string{"before", "after", "not at all"}[killed]), func(ctx context.Context) {
+			sleep(ctx, wait)
+			if killed == 0 {
+				v.kill(0)
+			}
+			uid := v.machine.site.machine(v.name).Operation
+			if uid == "" {
+				return // it was over
+			}
+			must(v.site, func(ctx context.Context) (*inventory.Operation, error) { return v.client.Cancel(ctx, uid, "a test") })
+			if killed == 1 {
+				v.kill(100 * time.Millisecond)
+			}
+		})
+	}
+	t.Logf("%d cancels, endings %v", moments, v.endings)
 }

@@ -7,9 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"berth/internal/lab/wire"
 )
 
 // programs are the binaries under test, built once for all stories.
@@ -31,6 +34,7 @@ func runAll(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
+	sweep()
 	programs.berth, programs.agent = filepath.Join(dir, "berth"), filepath.Join(dir, "berth-agent")
 	if err := build(programs.berth, "./cmd/berth", "-tags", "killpoint"); err != nil {
 		return 1, err
@@ -39,6 +43,21 @@ func runAll(m *testing.M) (int, error) {
 		return 1, err
 	}
 	return m.Run(), nil
+}
+
+// sweep removes the namespaces of an earlier run that was killed. Those of a run that lives are left alone.
+func sweep() {
+	names, _ := filepath.Glob("/run/netns/" + wire.Prefix + "e2e-*")
+	for _, path := range names {
+		name := filepath.Base(path)
+		pid, _, _ := strings.Cut(strings.TrimPrefix(name, wire.Prefix+"e2e-"), "-")
+		if _, err := strconv.Atoi(pid); err != nil {
+			continue // a rack of the lab
+		}
+		if _, err := os.Stat("/proc/" + pid); os.IsNotExist(err) {
+			_ = wire.Remove(name)
+		}
+	}
 }
 
 // build makes a program as the Makefile does, but for the symbols. The go command keeps what it built before.
