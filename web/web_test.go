@@ -148,6 +148,7 @@ func (g *rig) listen() {
 	g.addr = l.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	g.server.Handler() // made before it is served, because tests look into it
 	go func() { done <- g.server.Serve(ctx, l) }()
 	g.Cleanup(func() {
 		stop()
