@@ -13,7 +13,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 # What building, the lab and the tests need from Debian. Go and gcc (for the race
 # detector) are expected to be there.
-DEPS := busybox-static ca-certificates chromium curl dosfstools e2fsprogs fdisk git \
+DEPS := busybox-static ca-certificates chromium curl dnsmasq-base dosfstools e2fsprogs fdisk git \
 	grub-common grub-efi-amd64-bin grub-pc-bin ipmitool iproute2 ipxe-qemu kmod \
 	mmdebstrap mtools openipmi openssh-client ovmf pci.ids postgresql procps \
 	qemu-system-x86 qemu-utils util-linux zstd
@@ -83,7 +83,7 @@ lint: ## check format, go vet and staticcheck
 .PHONY: test test-unit test-vm
 test: everything test-unit test-vm ## run all tests, one machine per firmware among them (root)
 test-unit: ## run the tests without machines, with the race detector
-	go test -race -p 2 -timeout 20m ./...
+	go test -race -p 2 -timeout 30m $$(go list ./... | grep -v '/internal/e2e$$')
 test-vm: ## run the tests with machines only (needs build, agent and image)
 	BERTH_TEST_VM=1 go test -count=1 -p 1 -timeout 60m $(VM_PACKAGES)
 
@@ -94,6 +94,17 @@ test-full: everything test-unit ## all tests and the slow ones: more kills, more
 .PHONY: soak
 soak: everything ## the longest tests: many kills, on machines (root; hours)
 	BERTH_TEST_VM=1 BERTH_TEST_FULL=1 BERTH_TEST_SOAK=1 go test -count=1 -p 1 -timeout 12h $(VM_PACKAGES)
+
+# docs/performance.md says what these measure and what they printed.
+PAIRS ?= 5
+.PHONY: bench-deploy bench-idle bench-lists
+bench-deploy: everything ## what berth costs a deploy: five by turns with and without it, BIOS and UEFI; PAIRS=1 is quicker (root; half an hour)
+	go run ./internal/bench/deploy -firmware bios -pairs $(PAIRS)
+	go run ./internal/bench/deploy -firmware uefi -pairs $(PAIRS)
+bench-idle: everything ## memory of an idle server, and the time to its first answer (root)
+	go run ./internal/bench/idle
+bench-lists: build ## lists of 10,000 machines
+	go run ./internal/bench/lists
 
 .PHONY: demo
 demo: everything ## lead two virtual servers from first packet to a booted Debian, and stay up; ONCE=1 ends by itself (root)

@@ -80,7 +80,7 @@ var ownRules = []rule{
 	{"internal/lab/...", []string{"api", "internal/lab", "internal/lab/..."}, "parts of the lab"},
 	{"internal/e2e", []string{"api", "internal/lab"}, "stories on the built binaries"},
 	{"internal/bench", []string{"api", "internal/lab"}, "loads on the built binaries"},
-	{"internal/bench/...", []string{"api", "inventory", "internal/bench", "internal/lab", "internal/lab/...", "internal/pgtest"}, "measurements of the built binaries, in the words of the API"},
+	{"internal/bench/...", []string{"api", "inventory", "internal/bench", "internal/lab", "internal/lab/..."}, "measurements of the built binaries, in the words of the API"},
 	{"internal/devseed", []string{"inventory"}, "plausible machines for a trial, made by the record's own rules"},
 	{"internal/...", []string{"internal/debian", "internal/buildcache"}, "programs of the build stand beside the product"},
 	{"cmd/berth-agent", []string{"agent", "agent/...", "api", "inventory"}, "a few lines around the agent, which hands it the kernel in the words of the API"},

@@ -58,6 +58,7 @@ func TestRulesBite(t *testing.T) {
 		{"internal/lab", "berth/bmc/redfish", "can disagree"},
 		{"internal/lab/vbmc", "github.com/stmcginnis/gofish/redfish", "must not share code"},
 		{"web", "berth/internal/lab", "may not import"},
+		{"internal/bench/deploy", "berth/provision", "measurements of the built binaries"},
 		{"cmd/berth", "berth/agent", "runs elsewhere"},
 		{"cmd/berth-agent", "berth/storage/disk", "few lines"},
 		{"api", "github.com/danielgtaylor/huma/v2", "server's business"},
