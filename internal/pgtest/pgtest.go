@@ -82,7 +82,8 @@ func launch() (*cluster, error) {
 	if c.cred, err = unprivileged(); err != nil {
 		return nil, err
 	}
-	if c.dir, err = os.MkdirTemp("", "pgtest-"); err != nil {
+	sweep()
+	if c.dir, err = os.MkdirTemp("", fmt.Sprintf("pgtest-%d-", os.Getpid())); err != nil {
 		return nil, err
 	}
 	if err := c.init(); err != nil {
@@ -97,6 +98,24 @@ func launch() (*cluster, error) {
 		return nil, errors.Join(err, c.stop())
 	}
 	return c, nil
+}
+
+// sweep removes what test binaries left that were killed, or ended by their time limit, before they could stop their cluster. The server
+// itself ended with them.
+func sweep() {
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "pgtest-*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range left {
+		var pid int
+		if _, err := fmt.Sscanf(filepath.Base(dir), "pgtest-%d-", &pid); err != nil {
+			continue
+		}
+		if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+			_ = os.RemoveAll(dir) // another may be sweeping too
+		}
+	}
 }
 
 // findBin finds the newest PostgreSQL of Debian's packages, whose programs are not in PATH, or any in PATH.
