@@ -53,6 +53,12 @@ var sites atomic.Int32
 // newSite starts a server that enrols whoever asks. args are further settings.
 func newSite(t testing.TB, args ...string) *site {
 	t.Helper()
+	return newSiteOn(t, nil, args...)
+}
+
+// newSiteOn is newSite on a state directory that prepare has made.
+func newSiteOn(t testing.TB, prepare func(state string), args ...string) *site {
+	t.Helper()
 	need(t)
 	// Not t.TempDir: the path of a socket has at most 107 bytes.
 	dir, err := os.MkdirTemp("", "berth-e2e-")
@@ -70,6 +76,9 @@ func newSite(t testing.TB, args ...string) *site {
 	t.Cleanup(func() { s.net.Close() })
 	if err := s.net.AddBridge("br0", netip.MustParsePrefix(serverAddr+"/24")); err != nil {
 		t.Fatal(err)
+	}
+	if prepare != nil {
+		prepare(s.data())
 	}
 	s.client = &api.Client{URL: "http+unix://" + filepath.Join(s.data(), "berth.sock"), UserAgent: "berth-e2e"}
 	go s.keepRunning(args)
