@@ -165,7 +165,7 @@ func (r *rig) bootFrom(mac, key string) string {
 
 func facts() inventory.Facts {
 	return inventory.Facts{
-		System: inventory.SystemFacts{Manufacturer: "Acme", Product: "Box", Serial: "SN-0001", UUID: "11111111-2222-3333-4444-555555555555", Arch: "amd64"},
+		System: inventory.SystemFacts{Manufacturer: "Acme", Product: "Box", Serial: "SN-0001", UUID: "4c4c4544-0042-3510-8054-b7c04f4d5131", Arch: "amd64"},
 		NICs:   []inventory.NICFacts{{Name: "eth0", MAC: mac, BootedFrom: true}},
 		DIMMs:  []inventory.DIMMFacts{{Slot: "A1", Serial: "DIMM-1", SizeMiB: 1024}},
 		Disks:  []inventory.DiskFacts{{Name: "sda", Serial: "DISK-1", SizeBytes: 8 << 30, ContentRead: true}},
@@ -505,5 +505,26 @@ func TestTheFirstSightOfAKindIsNoDeviation(t *testing.T) {
 	}
 	if got := strings.Join(parts(), ", "); !strings.HasSuffix(got, "psu PSU-1, psu PSU-2") {
 		t.Errorf("after the verdict: %s", got)
+	}
+}
+
+// A machine with a new board is written again only after a person took the new board as this machine's.
+func TestANewBoardIsTakenByAPerson(t *testing.T) {
+	r := newRig(t)
+	r.enrolled()
+	f := facts()
+	f.System.UUID = "7d1f0b2a-93c4-4e1d-a6f0-2b9d8c7e6f51"
+	if err := r.service.Report(ctx, "key-1", f); err != nil {
+		t.Fatal(err)
+	}
+	open, err := inventory.List[inventory.Deviation](ctx, r.store, inventory.Query{})
+	if err != nil || len(open) != 1 || open[0].Part != "system" {
+		t.Fatalf("deviations: %+v, %v", open, err)
+	}
+	if err := r.service.Verdict(ctx, admin(), string(open[0].UID), "take_observed", "the board was changed"); err != nil {
+		t.Fatal(err)
+	}
+	if d := r.device(); d.SystemUUID != f.System.UUID {
+		t.Errorf("the record says %s", d.SystemUUID)
 	}
 }

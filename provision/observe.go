@@ -585,11 +585,24 @@ func (s *Service) takeObserved(tx inventory.Tx, v *inventory.Deviation) error {
 	if err != nil {
 		return err
 	}
+	if v.Part == "system" {
+		return takeSystem(tx, v, f)
+	}
 	parts, err := inventory.TxList[inventory.Component](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("device", v.Device)}, Limit: inventory.MaxPage})
 	if err != nil {
 		return err
 	}
 	return applyObserved(tx, v, parts, inventory.Components(v.Device, f))
+}
+
+// takeSystem accepts a new board as this machine's: until then nothing is written to a machine with another system UUID.
+func takeSystem(tx inventory.Tx, v *inventory.Deviation, f inventory.Facts) error {
+	d, err := inventory.TxGet[inventory.Device](tx, string(v.Device))
+	if err != nil {
+		return err
+	}
+	d.SystemUUID = inventory.NormalIdentity(inventory.IDSystemUUID, f.System.UUID)
+	return tx.Update(d)
 }
 
 // applyObserved finds the part that the deviation is about on both sides: by serial, else by kind and slot.

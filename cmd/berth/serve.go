@@ -453,8 +453,8 @@ func (s *server) ready(ctx context.Context) error {
 	default:
 		return errors.New("the record is being read")
 	}
-	if _, err := s.store.List(ctx, inventory.NounFor[inventory.Setting](), inventory.Query{Limit: 1}); err != nil {
-		return fmt.Errorf("the database does not answer: %w", err)
+	if err := s.store.Health(ctx); err != nil {
+		return err
 	}
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", dialable(s.boot))
 	if err != nil {
