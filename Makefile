@@ -15,7 +15,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # detector) are expected to be there.
 DEPS := busybox-static ca-certificates chromium curl dnsmasq-base dosfstools e2fsprogs fdisk git \
 	grub-common grub-efi-amd64-bin grub-pc-bin ipmitool iproute2 ipxe-qemu kmod \
-	mmdebstrap mtools openipmi openssh-client ovmf pci.ids postgresql procps \
+	mmdebstrap mtools openipmi openssh-client ovmf pci.ids postgresql procps python3 \
 	qemu-system-x86 qemu-utils util-linux zstd
 
 # The packages with machines in them. Their machines are started one package at a
