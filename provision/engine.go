@@ -164,7 +164,8 @@ func (e *Engine) work(serve context.Context, op *inventory.Operation) {
 	e.enter(op.UID, cancel)
 	defer e.leave(op.UID)
 	var beat sync.WaitGroup
-	beat.Go(func() { e.beat(ctx, op, cancel) })
+	uid, fence := op.UID, op.Fence // the steps change op while the heart beats
+	beat.Go(func() { e.beat(ctx, uid, fence, cancel) })
 	defer beat.Wait()
 	defer cancel(nil)
 
@@ -207,7 +208,7 @@ func (e *Engine) leave(op inventory.UID) {
 }
 
 // beat renews the lease and notices a cancel that was asked of another server.
-func (e *Engine) beat(ctx context.Context, op *inventory.Operation, cancel context.CancelCauseFunc) {
+func (e *Engine) beat(ctx context.Context, op inventory.UID, fence int64, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(e.lease() / 3)
 	defer tick.Stop()
 	for {
@@ -216,12 +217,12 @@ func (e *Engine) beat(ctx context.Context, op *inventory.Operation, cancel conte
 			return
 		case <-tick.C:
 		}
-		err := e.Ledger.Heartbeat(ctx, op.UID, op.Fence, e.lease())
+		err := e.Ledger.Heartbeat(ctx, op, fence, e.lease())
 		if errors.Is(err, inventory.ErrFenced) {
 			cancel(inventory.ErrFenced)
 			return
 		}
-		now, err := inventory.Get[inventory.Operation](ctx, e.Ledger, string(op.UID))
+		now, err := inventory.Get[inventory.Operation](ctx, e.Ledger, string(op))
 		if err == nil && now.CancelBy != "" {
 			cancel(errCancelled)
 		}
