@@ -544,7 +544,7 @@ func TestChoosingAnotherDiskMovesTheRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.ends(op, inventory.OpCancelled)
-	if op, err = r.service.Reimage(ctx, admin(), "node-1", api.DeployRequest{Image: img.Name, Disk: "DISK-2"}); err != nil {
+	if _, err = r.service.Reimage(ctx, admin(), "node-1", api.DeployRequest{Image: img.Name, Disk: "DISK-2"}); err != nil {
 		t.Fatal(err)
 	}
 	a := r.next("key-1", api.VerbWrite)

@@ -233,7 +233,7 @@ func TestADefectiveStepFailsAloneAndHangingPollsHoldNobodyUp(t *testing.T) {
 	var hanging sync.WaitGroup
 	hanging.Add(2)
 	e := &provision.Engine{Ledger: s, Holder: "anna", Log: slog.New(slog.DiscardHandler), Now: time.Now, Workers: 1, Pollers: 2, Sequences: map[string]*provision.Sequence{
-		"defect": one("defect", 0, func(context.Context, *provision.Run) error { var m map[string]int; m["x"] = 1; return nil }),
+		"defect": one("defect", 0, func(context.Context, *provision.Run) error { panic("a defect") }),
 		"poll": one("poll", time.Hour, func(ctx context.Context, _ *provision.Run) error {
 			hanging.Done()
 			<-ctx.Done()
