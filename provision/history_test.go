@@ -42,16 +42,16 @@ func jobs(seed uint64) *provision.Sequence {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, 2))
 	dice := func(n int) int { mu.Lock(); defer mu.Unlock(); return rng.IntN(n) }
-	seq := &provision.Sequence{Kind: "job", Deadline: time.Minute}
+	seq := &provision.Sequence{Kind: "job", Deadline: 10 * time.Minute}
 	for i := range 3 {
 		name := fmt.Sprintf("step-%d", i)
-		seq.Steps = append(seq.Steps, provision.StepSpec{Name: name, Deadline: time.Minute, Attempts: 1000, Pause: time.Millisecond, Do: func(ctx context.Context, r *provision.Run) error {
+		seq.Steps = append(seq.Steps, provision.StepSpec{Name: name, Deadline: 10 * time.Minute, Attempts: 1000, Pause: time.Millisecond, Do: func(ctx context.Context, r *provision.Run) error {
 			fence := r.Operation.Fence
 			r.Finish(func(tx inventory.Tx) error {
 				return tx.Create(&inventory.Event{At: tx.Now(), Operation: r.Operation.UID, Text: fmt.Sprintf("%s under %d", name, fence)})
 			})
 			// Sometimes longer than the lease, and sometimes deaf to its context.
-			pause := time.Duration(dice(60)) * time.Millisecond
+			pause := time.Duration(dice(200)) * time.Millisecond
 			if dice(2) == 0 {
 				time.Sleep(pause)
 			} else {
@@ -106,7 +106,7 @@ func history(t *testing.T, s *store.Store, seed uint64) {
 	var servers sync.WaitGroup
 	for _, holder := range []string{"anna", "berta", "cleo"} {
 		e := &provision.Engine{Ledger: &hangs{Ledger: s, rng: rand.New(rand.NewPCG(seed, 1))}, Holder: holder, Log: slog.New(slog.DiscardHandler),
-			Now: time.Now, Lease: 30 * time.Millisecond, Workers: 6, Sequences: map[string]*provision.Sequence{"job": jobs(seed)}}
+			Now: time.Now, Lease: 100 * time.Millisecond, Workers: 6, Sequences: map[string]*provision.Sequence{"job": jobs(seed)}}
 		servers.Go(func() {
 			if err := e.Serve(serve); err != nil {
 				t.Errorf("%s: %v", holder, err)
@@ -118,7 +118,7 @@ func history(t *testing.T, s *store.Store, seed uint64) {
 		time.Sleep(time.Duration(rng.IntN(50)) * time.Millisecond)
 		cancelJob(t, s, op)
 	}
-	for deadline := time.Now().Add(60 * time.Second); !allEnded(t, s, ops); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !allEnded(t, s, ops); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("not all operations have ended")
 		}
@@ -135,7 +135,7 @@ func newJob(t *testing.T, s *store.Store) inventory.UID {
 	op := &inventory.Operation{Kind: "job", Owner: "test", StepCount: 3}
 	op.UID = inventory.NewUID()
 	err := s.Edit(t.Context(), inventory.NewRequest(inventory.Berth, ""), func(tx inventory.Tx) error {
-		op.Deadline, op.NextTryAt = tx.Now().Add(time.Minute), tx.Now()
+		op.Deadline, op.NextTryAt = tx.Now().Add(10 * time.Minute), tx.Now()
 		if err := tx.Create(op); err != nil {
 			return err
 		}
@@ -269,7 +269,7 @@ func TestADefectiveStepFailsAloneAndHangingPollsHoldNobodyUp(t *testing.T) {
 		}
 		want := map[string]inventory.OperationState{"work": inventory.OpDone, "defect": inventory.OpFailed, "over": inventory.OpDone}[kind]
 		op := start(kind)
-		for deadline := time.Now().Add(20 * time.Second); !allEnded(t, s, []inventory.UID{op}); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); !allEnded(t, s, []inventory.UID{op}); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s has not ended while polls hang", kind)
 			}

@@ -174,12 +174,12 @@ func facts() inventory.Facts {
 
 func (r *rig) eventually(what string, ok func() bool) {
 	r.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	r.Fatalf("not within 20 s: %s\n%s", what, r.dump())
+	r.Fatalf("not within two minutes: %s\n%s", what, r.dump())
 }
 
 // dump shows the operations and their steps, for a failed test.
