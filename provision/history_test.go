@@ -135,7 +135,7 @@ func newJob(t *testing.T, s *store.Store) inventory.UID {
 	op := &inventory.Operation{Kind: "job", Owner: "test", StepCount: 3}
 	op.UID = inventory.NewUID()
 	err := s.Edit(t.Context(), inventory.NewRequest(inventory.Berth, ""), func(tx inventory.Tx) error {
-		op.Deadline, op.NextTryAt = tx.Now().Add(10 * time.Minute), tx.Now()
+		op.Deadline, op.NextTryAt = tx.Now().Add(10*time.Minute), tx.Now()
 		if err := tx.Create(op); err != nil {
 			return err
 		}
