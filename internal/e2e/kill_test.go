@@ -97,7 +97,7 @@ func (v *victim) run(what string, harm func(ctx context.Context)) *api.Operation
 	op := v.finish(uid, nil)
 	cancel()
 	<-over
-	if took := time.Since(began); took > 15*time.Second {
+	if took := time.Since(began); took > 40*time.Second {
 		v.Logf("%s: took %s\n%s\n%s", what, took, story(op), tail(filepath.Join(v.site.dir, "trace"), 120))
 	}
 	v.judge(what, img, op)
@@ -309,8 +309,9 @@ func (v *victim) everyStepDied(points, left []killPoint) {
 	}
 }
 
-// seedOf is the seed of a test's chance. BERTH_TEST_SEED repeats an earlier run.
-func seedOf(t testing.TB) *rand.Rand {
+// chance is where a test draws from. BERTH_TEST_SEED repeats an earlier run; parts of a test that run side by side draw from streams
+// of their own.
+func chance(t testing.TB, stream uint64) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("BERTH_TEST_SEED"); text != "" {
@@ -320,47 +321,56 @@ func seedOf(t testing.TB) *rand.Rand {
 		}
 	}
 	t.Logf("BERTH_TEST_SEED=%d repeats this", seed)
-	return rand.New(rand.NewPCG(seed, 0))
+	return rand.New(rand.NewPCG(seed, stream))
 }
 
 // TestKillAtRandomMoments kills the server at moments that nobody chose: once, or again soon after it came back; and now and then the
 // machine as well.
 func TestKillAtRandomMoments(t *testing.T) {
 	t.Parallel()
-	v := newVictim(t)
-	v.slow(12 * mib) // so that the write is not over before the first kill
-	random := seedOf(t)
-	_, took := v.boundaries()
 	moments := 20
 	if full() {
 		moments = 200
 	}
-	for i := range moments {
-		first := time.Duration(random.Int64N(int64(took)))
-		if i%2 == 1 { // half of them in the first half, where the write is
-			first /= 2
-		}
-		second, machine := random.Int64N(3) == 0, random.Int64N(5) == 0
-		pause := time.Duration(random.Int64N(int64(1500 * time.Millisecond)))
-		gap := time.Duration(random.Int64N(int64(took)))
-		what := fmt.Sprintf("moment %d: killed after %s, away for %s, again %v, the machine too %v", i, first, pause, second, machine)
-		v.run(what, func(ctx context.Context) {
-			sleep(ctx, first)
-			v.kill(pause)
-			if machine {
-				sleep(ctx, gap/3)
-				v.killAgent()
+	const victims = 2 // a victim waits most of the time
+	for i := range victims {
+		t.Run(fmt.Sprintf("victim %d", i+1), func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			v.slow(12 * mib) // so that the write is not over before the first kill
+			random := chance(t, uint64(i))
+			_, took := v.boundaries()
+			for range moments / victims {
+				v.moment(random, took)
 			}
-			if second {
-				sleep(ctx, pause+gap)
-				v.kill(pause / 2)
-			}
+			t.Logf("%d moments, %d starts of the server, endings %v", moments/victims, v.started(), v.endings)
 		})
-		if t.Failed() {
-			return
-		}
 	}
-	t.Logf("%d moments, %d starts of the server, endings %v", moments, v.started(), v.endings)
+}
+
+// moment is one run with one or two kills of the server, and perhaps one of the machine. took is what a run without kills takes.
+func (v *victim) moment(random *rand.Rand, took time.Duration) {
+	v.Helper()
+	first := time.Duration(random.Int64N(int64(took)))
+	if random.IntN(2) == 0 { // half of them in the first half, where the write is
+		first /= 2
+	}
+	second, machine := random.IntN(3) == 0, random.IntN(5) == 0
+	pause := time.Duration(random.Int64N(int64(1500 * time.Millisecond)))
+	gap := time.Duration(random.Int64N(int64(took)))
+	what := fmt.Sprintf("moment %d: killed after %s, away for %s, again %v, the machine too %v", v.runs, first, pause, second, machine)
+	v.run(what, func(ctx context.Context) {
+		sleep(ctx, first)
+		v.kill(pause)
+		if machine {
+			sleep(ctx, gap/3)
+			v.killAgent()
+		}
+		if second {
+			sleep(ctx, pause+gap)
+			v.kill(pause / 2)
+		}
+	})
 }
 
 // TestPowerCutsOfTheMachine cuts the machine's power, and not the server's, when the write has reached a certain part of the disk: right
@@ -368,7 +378,7 @@ func TestKillAtRandomMoments(t *testing.T) {
 func TestPowerCutsOfTheMachine(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
-	random := seedOf(t)
+	random := chance(t, 0)
 	// The first of them is a disk that the record knows nothing of yet.
 	cuts := []int{-1, 0, imageSize/mib - 2, -1}
 	for len(cuts) < 7 || full() && len(cuts) < 40 {
@@ -435,7 +445,7 @@ func TestCancelAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
 	v.slow(12 * mib)
-	random := seedOf(t)
+	random := chance(t, 0)
 	_, took := v.boundaries()
 	moments := 5
 	if full() {

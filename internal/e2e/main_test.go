@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +21,10 @@ var programs struct{ berth, agent string }
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	// The stories wait most of their time, for a machine or for a BMC's deadline: twice as many as there are processors are no more work.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	code, err := runAll(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "internal/e2e:", err)
