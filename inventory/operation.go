@@ -85,8 +85,9 @@ type Step struct {
 	Task string `json:"task"`
 	// Assignment is the id under which an agent holds the step; empty when none does. Clearing it ends the agent's right to write.
 	Assignment string `json:"-" column:"assignment" berth:"filter"`
-	// Data is what the step remembers between attempts, and the agent's result.
-	Data json.RawMessage `json:"data" gorm:"serializer:json"`
+	// Data is what the step remembers between attempts, and the agent's result. It stays inside: an assignment carries the machine's seed,
+	// with the one-time token of the installed system and whatever a profile's user data holds.
+	Data json.RawMessage `json:"-" column:"data" gorm:"serializer:json"`
 }
 
 // Ended tells whether nothing more will happen in it.

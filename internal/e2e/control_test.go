@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -92,14 +91,16 @@ func story(op *api.OperationStatus) string {
 	return b.String()
 }
 
-// proofOf is the digest that the agent proved in an operation.
-func proofOf(op *api.OperationStatus) string {
-	for _, st := range op.Steps {
-		var data struct {
-			Result *api.Result `json:"result"`
-		}
-		if st.Name == "write-image" && json.Unmarshal(st.Data, &data) == nil && data.Result != nil && data.Result.Write != nil {
-			return data.Result.Write.Digest
+// proofOf is the digest that the agent proved in an operation, as the machine's timeline tells it; empty when nothing was proved.
+func (m *machine) proofOf(op *api.OperationStatus) string {
+	m.Helper()
+	page := must(m.site, func(ctx context.Context) (api.Page[inventory.Event], error) {
+		return m.client.Timeline(ctx, m.name, api.Query{Filters: map[string]string{"operation": string(op.Operation.UID), "source": "engine"}, Limit: 100})
+	})
+	for _, e := range page.Items {
+		if _, digest, ok := strings.Cut(e.Text, "read back: "); ok {
+			_, digest, _ = strings.Cut(digest, "digest ")
+			return digest
 		}
 	}
 	return ""

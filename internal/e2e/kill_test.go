@@ -185,8 +185,8 @@ func (v *victim) outcome(img *diskImage, platter []byte, d *inventory.Device, op
 		v.after = v.before
 		return v.before.same(platter, v.disks[0].file)
 	case d.ProvisionState == inventory.StateDeployed:
-		if op.Operation.State != inventory.OpDone || proofOf(op) != img.digest {
-			return fmt.Errorf("deployed by an operation that is %s, with the proof %q", op.Operation.State, proofOf(op))
+		if op.Operation.State != inventory.OpDone || v.proofOf(op) != img.digest {
+			return fmt.Errorf("deployed by an operation that is %s, with the proof %q", op.Operation.State, v.proofOf(op))
 		}
 		return same
 	case d.ProvisionState == inventory.StateQuarantined:

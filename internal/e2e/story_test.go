@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -465,6 +466,28 @@ func (s *site) ended(uid inventory.UID) (op *api.OperationStatus) {
 	return op
 }
 
+// What a step remembers is not for reading: it holds the token with which the installed system reports, and a profile's user data.
+func TestNobodyReadsWhatAStepRemembers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	img := newImage(t, 1)
+	img.into(s)
+	m := newMachine(s, 1)
+	m.enrolled()
+	uid := m.deploy(img)
+	m.finish(uid, nil)
+	for _, path := range []string{"/api/v1/steps", "/api/v1/operations/" + string(uid) + "/status", "/api/v1/machines/" + m.name + "/status", "/api/v1/boot-attempts"} {
+		text := must(s, func(ctx context.Context) (json.RawMessage, error) {
+			var raw json.RawMessage
+			err := s.client.Call(ctx, http.MethodGet, path, nil, &raw)
+			return raw, err
+		})
+		if len(text) < 100 || bytes.Contains(text, []byte("agent/v1/booted/")) || bytes.Contains(text, []byte("user_data")) {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
+}
+
 func TestAPersonDoesWhatABMCWould(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -534,7 +557,7 @@ func TestAnOldAgentGivesWayToANewOne(t *testing.T) {
 	}
 	m.reset()
 	op := m.finish(uid, nil)
-	if op.Operation.State != inventory.OpDone || proofOf(op) != img.digest {
+	if op.Operation.State != inventory.OpDone || m.proofOf(op) != img.digest {
 		t.Fatal(story(op))
 	}
 	platter, err := m.disks[0].platter()
