@@ -84,6 +84,7 @@ lint: ## check format, go vet and staticcheck
 test: everything test-unit test-vm ## run all tests, one machine per firmware among them (root)
 test-unit: ## run the tests without machines, with the race detector
 	go test -race -p 2 -timeout 30m $$(go list ./... | grep -v '/internal/e2e$$')
+	go test -count=1 -timeout 30m ./internal/e2e
 test-vm: ## run the tests with machines only (needs build, agent and image)
 	BERTH_TEST_VM=1 go test -count=1 -p 1 -timeout 60m $(VM_PACKAGES)
 
