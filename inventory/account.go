@@ -14,6 +14,8 @@ type Account struct {
 	Email    string `json:"email" berth:"search"`
 	Level    Level  `json:"level" berth:"list,filter,required,enum=viewer|operator|admin"`
 	Disabled bool   `json:"disabled" berth:"list,filter"`
+	// Money lets a viewer or operator see amounts; an admin always does.
+	Money bool `json:"money" berth:"list,filter" help:"May see and change amounts of money; an admin always may."`
 	// PasswordHash is an argon2id hash in the PHC format.
 	PasswordHash string `json:"-" column:"password_hash"`
 	// PasswordUntil ends a first password that must be changed.

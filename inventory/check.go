@@ -59,7 +59,7 @@ func (f *findings) err() error {
 }
 
 // Accept brings obj into the form that is stored (times in UTC and in microseconds, no blanks around texts, no nil lists), asks its own
-// Check, and holds every field against its declaration. What people type is refused when it is wrong; what machines say (journals and
+// Check, gives a choice that is still open the first of its values, and holds every field against its declaration. What people type is refused when it is wrong; what machines say (journals and
 // read-only fields) is cleaned and cut instead, because refusing it would stop the work on the machine. Errors: *Invalid.
 func (n *Noun) Accept(obj Object) error {
 	bad := &findings{noun: n.Name}
@@ -70,7 +70,11 @@ func (n *Noun) Accept(obj Object) error {
 		}
 	}
 	for _, f := range n.Fields {
-		n.judge(f, f.of(obj), bad)
+		v := f.of(obj)
+		if f.Kind == KindEnum && !n.Journal && !f.Required && v.IsZero() && !slices.Contains(f.Values, "") {
+			v.SetString(f.Values[0]) // a choice left open is the first
+		}
+		n.judge(f, v, bad)
 	}
 	if f, ok := n.Field(n.Natural); ok && UID(f.of(obj).String()).Valid() {
 		bad.add(f.Name, "32 hexadecimal digits would be taken for a uid")
@@ -94,7 +98,7 @@ func (n *Noun) machineWords(f Field) bool { return !f.Hidden && (n.Journal || f.
 
 func (n *Noun) tidy(f Field, v reflect.Value) {
 	switch f.Kind {
-	case KindText, KindEnum, KindRef:
+	case KindText, KindEnum, KindRef, KindDate:
 		if f.Nullable || f.Hidden {
 			return
 		}
@@ -152,6 +156,10 @@ func (n *Noun) judge(f Field, v reflect.Value, bad *findings) {
 	case KindRef:
 		if u := UID(v.String()); u != "" && !u.Valid() {
 			bad.add(f.Name, "is not the uid of a %s", f.Ref)
+		}
+	case KindDate:
+		if _, err := ParseDate(v.String()); err != nil {
+			bad.add(f.Name, "%v", err)
 		}
 	case KindFloat:
 		judgeFloat(f, v, bad)

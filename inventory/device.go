@@ -18,6 +18,8 @@ type Device struct {
 	Rack       UID      `json:"rack" berth:"list,filter,ref=rack"`
 	Position   *float64 `json:"position" berth:"unit=U" help:"The lowest unit it takes, in steps of 0.5."`
 	Face       string   `json:"face" berth:"enum=|front|rear"`
+	Slot       int      `json:"slot" help:"Of what takes a part of a unit's width: which part, from 0 at the left."`
+	Side       string   `json:"side" berth:"enum=|left|right" help:"Of what takes no unit: the side of the rack it is mounted on."`
 
 	ProvisionState State `json:"provision_state" berth:"list,filter,readonly,enum=|unknown|discovered|ready|foreign|deployed|quarantined|retired"`
 	// StateReason says why, in a sentence: always set for quarantined.
@@ -66,6 +68,7 @@ type Interface struct {
 	BootFrom bool   `json:"boot_from" berth:"list" help:"The port that asks the network when the machine starts."`
 	// Neighbor is the switch and port on the other end, as LLDP said last.
 	Neighbor    string `json:"neighbor" berth:"readonly"`
+	Type        string `json:"type" help:"As NetBox calls it: 10gbase-x-sfpp, 1000base-t."`
 	Description string `json:"description"`
 }
 
@@ -124,11 +127,15 @@ const (
 // Deviation is one difference between what is intended and what was observed.
 type Deviation struct {
 	Meta
-	Device   UID    `json:"device" berth:"list,filter,required,owned,ref=device"`
-	Part     string `json:"part" berth:"list" help:"memory DIMM_A2, disk S3Z8NB0K, identity, …"`
-	Field    string `json:"field" berth:"list"`
-	Intended string `json:"intended" berth:"list"`
-	Observed string `json:"observed" berth:"list"`
+	Device UID `json:"device" berth:"list,filter,owned,ref=device"`
+	// ShipmentItem is the line of a packing list that it speaks about; Object is what differs from a text in git, of noun Noun.
+	ShipmentItem UID    `json:"shipment_item" berth:"filter,owned,ref=shipment-item"`
+	Noun         string `json:"noun" berth:"filter"`
+	Object       UID    `json:"object" berth:"filter"`
+	Part         string `json:"part" berth:"list" help:"memory DIMM_A2, disk S3Z8NB0K, identity, …"`
+	Field        string `json:"field" berth:"list"`
+	Intended     string `json:"intended" berth:"list"`
+	Observed     string `json:"observed" berth:"list"`
 	// Source is whose observation it rests on.
 	Source  FactSource `json:"source" berth:"filter"`
 	Verdict string     `json:"verdict" berth:"list,filter,enum=open|take_observed|keep_intended|task|ignore|resolved"`

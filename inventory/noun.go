@@ -92,6 +92,7 @@ const (
 	KindFloat  Kind = "float"
 	KindBool   Kind = "bool"
 	KindTime   Kind = "time" // an instant, UTC
+	KindDate   Kind = "date" // a civil date
 	KindEnum   Kind = "enum"
 	KindRef    Kind = "ref"    // the UID of an object of noun Ref
 	KindSecret Kind = "secret" // write-only, encrypted at rest
@@ -110,11 +111,13 @@ type Field struct {
 	Filter      bool // may be filtered and sorted by; indexed
 	Search      bool // quick search looks into it
 	Required    bool
-	ReadOnly    bool // set by berth, not by people
-	Nullable    bool // a pointer: "unknown" and zero differ
-	Hidden      bool // never on a wire or a page (password hashes)
-	Long        bool // text of several lines
-	Owned       bool // of a Journal noun's ref: deleted together with what it refers to
+	ReadOnly    bool   // set by berth, not by people
+	Nullable    bool   // a pointer: "unknown" and zero differ
+	Hidden      bool   // never on a wire or a page (password hashes)
+	Long        bool   // text of several lines
+	Owned       bool   // of a Journal noun's ref: deleted together with what it refers to
+	Money       bool   // an amount in minor units; only those who may see money see it
+	Currency    string // of Money: the field that holds its ISO 4217 code
 	GoName      string
 
 	index []int
@@ -131,6 +134,9 @@ type Noun struct {
 	Read, Edit   Level    // lowest level that may see it (viewer if empty), and change it through the general forms; Edit empty is nobody
 	Journal      bool     // written by the machine's work: not in the change log, not undone, not exported
 	AppendOnly   bool     // never changed or deleted, only corrected by another entry
+	Attached     bool     // ties something to an object of any noun, which it names by noun and object; deleted with it
+	InFile       string   // the field whose object's file it stands in, in an export: a device's interfaces; empty is a file of its own
+	Group        string   // the heading it stands under where nouns are listed
 	Sort         string   // default order of the list; "-created_at" descends
 	Help         string   // one sentence for the empty list and the docs
 	Fields       []Field
@@ -173,7 +179,7 @@ func (n *Noun) Display(obj Object) string {
 
 // Label is the field to show where an object is referred to: the natural key, else a name or kind that need not be unique, else "".
 func (n *Noun) Label() string {
-	for _, name := range []string{n.Natural, "name", "kind"} {
+	for _, name := range []string{n.Natural, "reference", "name", "title", "label", "kind"} {
 		if _, ok := n.Field(name); ok {
 			return name
 		}
@@ -255,6 +261,8 @@ func (f *Field) mark(word string, sf reflect.StructField) {
 		f.Unit = value
 	case "title":
 		f.Title = value
+	case "money":
+		f.Money, f.Currency = true, value
 	case "ref":
 		f.Kind, f.Ref = KindRef, value
 	case "enum":
@@ -268,6 +276,7 @@ var (
 	timeType   = reflect.TypeFor[time.Time]()
 	secretType = reflect.TypeFor[Secret]()
 	listType   = reflect.TypeFor[[]string]()
+	dateType   = reflect.TypeFor[Date]()
 )
 
 func kindOf(t reflect.Type) Kind {
@@ -277,6 +286,8 @@ func kindOf(t reflect.Type) Kind {
 	switch {
 	case t == timeType:
 		return KindTime
+	case t == dateType:
+		return KindDate
 	case t == secretType:
 		return KindSecret
 	case t == listType:
@@ -300,7 +311,7 @@ func title(name string) string {
 	words := strings.Split(name, "_")
 	for i, w := range words {
 		switch w {
-		case "uid", "uuid", "bmc", "mac", "dns", "ntp", "url", "os", "wwn", "ssh", "dhcp", "ip", "id", "eol", "bios":
+		case "uid", "uuid", "bmc", "mac", "dns", "ntp", "url", "os", "wwn", "ssh", "dhcp", "ip", "id", "eol", "bios", "vlan":
 			words[i] = strings.ToUpper(w)
 		}
 	}

@@ -13,6 +13,19 @@ type Site struct {
 	Description     string `json:"description" berth:"long"`
 	DefaultProfile  UID    `json:"default_profile" berth:"ref=profile"`
 	SupplyVoltageV  int    `json:"supply_voltage_v" berth:"unit=V"`
+
+	Latitude           *float64 `json:"latitude"`
+	Longitude          *float64 `json:"longitude"`
+	Landlord           UID      `json:"landlord" berth:"filter,ref=organization"`
+	LeaseRef           string   `json:"lease_ref" berth:"search"`
+	LeaseStart         Date     `json:"lease_start"`
+	LeaseEnd           Date     `json:"lease_end" berth:"filter"`
+	NoticeDays         int      `json:"notice_days" berth:"unit=d"`
+	Currency           string   `json:"currency"`
+	MonthlyAmount      int64    `json:"monthly_amount" berth:"money=currency"`
+	ContractedVA       int      `json:"contracted_va" gorm:"column:contracted_va" berth:"unit=VA,title=Contracted power"`
+	AccessProcedure    string   `json:"access_procedure" berth:"long" help:"How to get in: whom to call, what to bring."`
+	ShipToInstructions string   `json:"ship_to_instructions" berth:"long" help:"What the loading dock wants to know: ticket number, hours, height of the ramp."`
 }
 
 // Location is a room, cage or shelf within a site.
@@ -41,6 +54,15 @@ type Rack struct {
 	Serial       string `json:"serial" berth:"search"`
 	AssetTag     string `json:"asset_tag" berth:"search"`
 	Description  string `json:"description" berth:"long"`
+
+	RackType        UID    `json:"rack_type" berth:"filter,ref=rack-type"`
+	Airflow         string `json:"airflow" berth:"enum=|front-to-rear|rear-to-front"`
+	OuterWidthMM    int    `json:"outer_width_mm" gorm:"column:outer_width_mm" berth:"unit=mm"`
+	OuterHeightMM   int    `json:"outer_height_mm" gorm:"column:outer_height_mm" berth:"unit=mm"`
+	OuterDepthMM    int    `json:"outer_depth_mm" gorm:"column:outer_depth_mm" berth:"unit=mm"`
+	MountingDepthMM int    `json:"mounting_depth_mm" gorm:"column:mounting_depth_mm" berth:"unit=mm"`
+	WeightGrams     int64  `json:"weight_grams" berth:"unit=g"`
+	MaxWeightGrams  int64  `json:"max_weight_grams" berth:"unit=g"`
 }
 
 // Check fills in what is left empty and judges the rest. Errors: *Invalid.

@@ -258,6 +258,6 @@ func fillField(tx inventory.Tx, f inventory.Field, obj inventory.Object, text js
 
 var kindWords = map[inventory.Kind]string{
 	inventory.KindText: "a text", inventory.KindInt: "a whole number", inventory.KindFloat: "a number", inventory.KindBool: "true or false",
-	inventory.KindTime: "an instant such as 2026-11-22T08:00:00Z", inventory.KindEnum: "a text", inventory.KindSecret: "a text",
+	inventory.KindTime: "an instant such as 2026-11-22T08:00:00Z", inventory.KindDate: "a date such as 2026-11-22", inventory.KindEnum: "a text", inventory.KindSecret: "a text",
 	inventory.KindList: "a list of texts", inventory.KindData: "of the type the schema says",
 }

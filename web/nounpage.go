@@ -141,7 +141,7 @@ func filterOf(f inventory.Field, v url.Values) filterView {
 	if f.Kind == inventory.KindText && v.Get(name) == "" {
 		name += "__contains"
 	}
-	if f.Kind == inventory.KindTime {
+	if f.Kind == inventory.KindTime || f.Kind == inventory.KindDate {
 		name += "__gt"
 	}
 	return filterView{Field: f, Name: name, Value: v.Get(name)}
@@ -271,6 +271,8 @@ func (f formField) Control() string {
 		return "number"
 	case inventory.KindTime:
 		return "datetime-local"
+	case inventory.KindDate:
+		return "date"
 	}
 	if f.Field.Long {
 		return "textarea"

@@ -208,6 +208,8 @@ func (d *document) fieldSchema(n *inventory.Noun, f inventory.Field) object {
 		schema["type"] = "number"
 	case inventory.KindBool:
 		schema["type"] = "boolean"
+	case inventory.KindDate:
+		schema["type"], schema["format"] = "string", "date"
 	case inventory.KindTime:
 		schema["type"], schema["format"] = "string", "date-time"
 	case inventory.KindList:

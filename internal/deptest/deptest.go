@@ -55,6 +55,10 @@ type rule struct {
 // roots are the pure contracts; provision is one too, but runs an engine.
 var roots = []string{"inventory", "pxe", "bmc", "storage"}
 
+// services are what can be done to the record beside editing it: functions over its transactions, without sockets or databases.
+var services = []string{"inventory/logistics", "inventory/carrier", "inventory/claims", "inventory/finance", "inventory/paper", "inventory/blob",
+	"inventory/elevation", "inventory/label", "inventory/importer", "inventory/text", "inventory/notify"}
+
 var ownRules = []rule{
 	{"inventory", nil, "the record is pure: it is checked, stored and sent by others"},
 	{"pxe", nil, "what a machine should boot is decided from facts handed in"},
@@ -62,17 +66,18 @@ var ownRules = []rule{
 	{"storage", []string{"inventory"}, "a disk plan is made from recorded disks"},
 	{"migrations", nil, "SQL and the embedding of it"},
 	{"inventory/store", []string{"inventory", "migrations"}, "keeps the record in SQL"},
-	{"inventory/...", []string{"inventory"}, "carries the record out; siblings meet in cmd"},
+	{"inventory/paper", []string{"inventory"}, "sets a page as PDF; papers of every kind are printed with it"},
+	{"inventory/...", []string{"inventory", "inventory/paper"}, "carries the record out; siblings meet in web and cmd"},
 	{"pxe/...", []string{"pxe"}, "moves bytes on the wire and asks the contract what to send; it has never heard of a rack"},
 	{"bmc/...", []string{"bmc"}, "a driver speaks one protocol behind the contract"},
 	{"storage/image", []string{"storage"}, "the image format, used by the server and by the agent"},
 	{"storage/disk", []string{"storage", "inventory", "storage/image"}, "writes images to disks that a plan names"},
 	{"storage/osd", []string{"storage", "inventory", "storage/image"}, "the local side of an OSD, linked by the agent"},
 	{"storage/ceph", []string{"storage", "inventory"}, "a storage cluster behind the contract; cgo stays in here"},
-	{"provision", append([]string{"api"}, roots...), "joins the four roots and declares the interfaces it needs in their types; requests and the agent's assignments come in the words of the API, of which there is one set"},
+	{"provision", append([]string{"api", "inventory/logistics"}, roots...), "joins the four roots and declares the interfaces it needs in their types; requests and the agent's assignments come in the words of the API, of which there is one set; a first boot verifies a line of a packing list"},
 	{"provision/kube", []string{"inventory", "provision"}, "the nodes of a Kubernetes cluster, for reimage plans"},
 	{"api", []string{"inventory", "storage"}, "nouns are their own wire types; only actions have types of their own"},
-	{"web", append([]string{"provision", "api", "web/..."}, roots...), "answers people and agents from the contracts; no SQL, no sockets of machines"},
+	{"web", slices.Concat([]string{"provision", "api", "web/..."}, services, roots), "answers people and agents from the contracts; no SQL, no sockets of machines"},
 	{"web/...", append([]string{"provision", "api"}, roots...), "parts of the HTTP server"},
 	{"agent", []string{"api", "inventory", "storage", "storage/disk", "storage/image", "storage/osd", "agent/..."}, "obeys the server through its API and writes disks; it is small, static, and knows no database"},
 	{"agent/...", []string{"agent", "api", "inventory", "storage", "storage/disk", "storage/image", "storage/osd"}, "parts of the agent"},
@@ -82,6 +87,7 @@ var ownRules = []rule{
 	{"internal/bench", []string{"api", "internal/lab"}, "loads on the built binaries"},
 	{"internal/bench/...", []string{"api", "inventory", "internal/bench", "internal/lab", "internal/lab/..."}, "measurements of the built binaries, in the words of the API"},
 	{"internal/devseed", []string{"inventory"}, "plausible machines for a trial, made by the record's own rules"},
+	{"internal/newtable", []string{"inventory"}, "prints the tables of nouns, for who writes a migration"},
 	{"internal/...", []string{"internal/debian", "internal/buildcache"}, "programs of the build stand beside the product"},
 	{"cmd/berth-agent", []string{"agent", "agent/...", "api", "inventory"}, "a few lines around the agent, which hands it the kernel in the words of the API"},
 	{"cmd/berth", append([]string{

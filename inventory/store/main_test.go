@@ -169,6 +169,8 @@ func fill(f inventory.Field, v reflect.Value, number int) {
 		v.SetBool(number%2 == 1)
 	case inventory.KindTime:
 		v.Set(reflect.ValueOf(time.Date(2026, 3, 29, 1, 59, 59, 123456000, time.UTC).Add(time.Duration(number) * time.Millisecond)))
+	case inventory.KindDate:
+		v.SetString(string(inventory.Date("2026-02-27").AddDays(number % 1000)))
 	case inventory.KindList:
 		v.Set(reflect.ValueOf([]string{"one, two", "drei ä"}))
 	case inventory.KindData:

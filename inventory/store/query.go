@@ -342,7 +342,7 @@ func badText(s string) bool { return !utf8.ValidString(s) || strings.ContainsRun
 
 func textual(f inventory.Field) bool {
 	switch f.Kind {
-	case inventory.KindText, inventory.KindEnum, inventory.KindRef, inventory.KindList:
+	case inventory.KindText, inventory.KindEnum, inventory.KindRef, inventory.KindList, inventory.KindDate:
 		return true
 	}
 	return false
@@ -384,6 +384,9 @@ func parse(f inventory.Field, text string) (any, error) {
 			}
 		}
 		return nil, fmt.Errorf("%q is not a time such as 2026-11-22T10:00:00Z", text)
+	case inventory.KindDate:
+		date, err := inventory.ParseDate(text)
+		return string(date), err
 	case inventory.KindEnum:
 		if !slices.Contains(f.Values, text) {
 			return nil, fmt.Errorf("%q is not one of %s", text, strings.Join(f.Values, ", "))
