@@ -110,7 +110,8 @@ func join(doc document, key string, item any) {
 const reportPath = "/run/berth-report.py"
 
 // reportScript is what the installed system runs once. Python is there wherever cloud-init is, which is why it is no shell script; it
-// trusts the server's own certificate and nothing else, and gives up after ten minutes.
+// trusts the server's own certificate and nothing else, and gives up after ten minutes. It syncs the disks first: "deployed" promises a
+// machine that starts again whatever happens to its power, and a first boot that is still in memory is lost with it (host name, host keys).
 func reportScript(url, certificate string) (string, error) {
 	settings, err := json.Marshal(map[string]string{"url": url, "certificate": certificate})
 	if err != nil {
@@ -151,6 +152,9 @@ report = json.dumps({
     "addresses": addresses(),
     "host_keys": [read(p) for p in sorted(glob.glob("/etc/ssh/ssh_host_*_key.pub"))],
 }).encode()
+
+# Who hears the report may cut the power a moment later: what the first boot wrote must be on the disk before.
+os.sync()
 
 tls = ssl.create_default_context(cadata=SETTINGS["certificate"])
 tls.check_hostname = False

@@ -100,7 +100,10 @@ func runDemo(ctx context.Context, o demoOptions, w io.Writer) (err error) {
 		return d.explain(ctx, err)
 	}
 	if o.once {
-		return d.coldBoot(deploying)
+		if err := d.coldBoot(deploying); err != nil {
+			return d.explain(ctx, err)
+		}
+		return nil
 	}
 	d.out.say("both are deployed. The rack stays up until Ctrl-C.")
 	<-ctx.Done()
