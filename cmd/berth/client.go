@@ -48,6 +48,20 @@ func (o *clientOptions) client() (*api.Client, error) {
 	return &api.Client{URL: o.url, Token: o.token, TLS: trust, UserAgent: "berth/" + version}, nil
 }
 
+// with makes a command's run function of one that needs the client, and explains what the server answers.
+func (o *clientOptions) with(run func(c *cobra.Command, client *api.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		client, err := o.client()
+		if err != nil {
+			return err
+		}
+		if err := run(c, client, args); err != nil {
+			return explain(err)
+		}
+		return nil
+	}
+}
+
 func (o *clientOptions) trust() (*tls.Config, error) {
 	switch {
 	case o.pin != "":
@@ -87,6 +101,9 @@ func (o *clientOptions) local() (*api.Client, error) {
 
 // explain turns the server's answer into an exit code and a hint.
 func explain(err error) error {
+	if done := (exitError{}); errors.As(err, &done) {
+		return err // explained already, further down
+	}
 	var p *api.Problem
 	if !errors.As(err, &p) {
 		var unknown *tls.CertificateVerificationError

@@ -35,20 +35,16 @@ func find(parent *cobra.Command, name string) *cobra.Command {
 func machineShow(o *clientOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show a machine: state, parts, deviations, current operation", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			m, err := client.Machine(c.Context(), args[0])
 			if err != nil {
-				return explain(err)
+				return err
 			}
 			if o.json {
 				return printJSON(c.OutOrStdout(), m)
 			}
 			return printMachine(c.OutOrStdout(), m)
-		},
+		}),
 	}
 }
 
@@ -105,17 +101,13 @@ func acceptCommand(o *clientOptions) *cobra.Command {
 	var position float64
 	c := &cobra.Command{
 		Use: "accept MACHINE", Short: "Say that a discovered machine is yours to work on", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			if position != 0 {
 				in.Position = &position
 			}
 			d, err := client.Accept(c.Context(), args[0], in)
 			return o.printDevice(c.OutOrStdout(), d, err)
-		},
+		}),
 	}
 	f := c.Flags()
 	f.StringVar(&in.Name, "name", "", "what it shall be called (default what berth proposes)")
@@ -130,7 +122,7 @@ func acceptCommand(o *clientOptions) *cobra.Command {
 
 func (o *clientOptions) printDevice(w io.Writer, d *inventory.Device, err error) error {
 	if err != nil {
-		return explain(err)
+		return err
 	}
 	if o.json {
 		return printJSON(w, d)
@@ -146,11 +138,7 @@ func adoptCommand(o *clientOptions) *cobra.Command {
 	c := &cobra.Command{
 		Use: "adopt NAME", Short: "Take in a machine that already runs, without a boot", Args: cobra.ExactArgs(1),
 		Long: "The machine becomes foreign: berth only ever offers it its local disk. What `berth-agent --inspect` prints on it may be given with --facts.",
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			in.Name = args[0]
 			if bmc.Kind != "" {
 				secret, err := readSecret(password)
@@ -161,13 +149,15 @@ func adoptCommand(o *clientOptions) *cobra.Command {
 				in.BMC = &bmc
 			}
 			if facts != "" {
-				if in.Facts, err = readFacts(facts); err != nil {
+				read, err := readFacts(facts)
+				if err != nil {
 					return err
 				}
+				in.Facts = read
 			}
 			d, err := client.Adopt(c.Context(), in)
 			return o.printDevice(c.OutOrStdout(), d, err)
-		},
+		}),
 	}
 	f := c.Flags()
 	f.StringSliceVar(&in.MACs, "mac", nil, "addresses of its network ports")
@@ -185,14 +175,10 @@ func timelineCommand(o *clientOptions) *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use: "timeline MACHINE", Short: "What happened to a machine, newest last", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			page, err := client.Timeline(c.Context(), args[0], api.Query{Limit: limit})
 			if err != nil {
-				return explain(err)
+				return err
 			}
 			if o.json {
 				return printJSON(c.OutOrStdout(), page)
@@ -203,7 +189,7 @@ func timelineCommand(o *clientOptions) *cobra.Command {
 				rows = append(rows, []string{e.At.Local().Format("2006-01-02 15:04:05.000"), e.Source, e.Text})
 			}
 			return table(c.OutOrStdout(), []string{"time", "source", "what"}, rows)
-		},
+		}),
 	}
 	c.Flags().IntVar(&limit, "limit", 100, "lines, at most 1000")
 	return c
@@ -214,15 +200,11 @@ func clearCommand(o *clientOptions) *cobra.Command {
 	var to string
 	c := &cobra.Command{
 		Use: "clear MACHINE", Short: "Lead a machine out of quarantine, into the state you found it in", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			in.To = inventory.State(to)
 			d, err := client.Clear(c.Context(), args[0], in)
 			return o.printDevice(c.OutOrStdout(), d, err)
-		},
+		}),
 	}
 	c.Flags().StringVar(&to, "to", "ready", "ready, deployed or foreign")
 	c.Flags().StringVar(&in.Why, "why", "", "what was found (required)")
@@ -233,14 +215,10 @@ func retireCommand(o *clientOptions) *cobra.Command {
 	var why string
 	c := &cobra.Command{
 		Use: "retire MACHINE", Short: "End a machine's service; its record stays", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			d, err := client.Retire(c.Context(), args[0], why)
 			return o.printDevice(c.OutOrStdout(), d, err)
-		},
+		}),
 	}
 	c.Flags().StringVar(&why, "why", "", "reason, for the log")
 	return c
@@ -265,13 +243,9 @@ func deployCommand(o *clientOptions, use, short string, call func(*api.Client, c
 --consent: it agrees to exactly the plan that is shown at that moment.
 
 Exit codes: 0 started, or with --wait done; 1 the operation failed or was cancelled; 3 the server refused.`,
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			return o.install(c, client, args[0], i, call)
-		},
+		}),
 	}
 	f := c.Flags()
 	f.StringVar(&i.in.Image, "image", "", "image to write (default the profile's)")
@@ -423,65 +397,49 @@ func (v *viewer) finish() {
 func operationCommands(o *clientOptions, parent *cobra.Command) {
 	parent.RemoveCommand(find(parent, "show"))
 	parent.AddCommand(
-		&cobra.Command{Use: "show UID", Short: "Show an operation with its steps", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		&cobra.Command{Use: "show UID", Short: "Show an operation with its steps", Args: cobra.ExactArgs(1), RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			s, err := client.Operation(c.Context(), inventory.UID(args[0]))
 			if err != nil {
-				return explain(err)
+				return err
 			}
 			if o.json {
 				return printJSON(c.OutOrStdout(), s)
 			}
 			return printOperation(c.OutOrStdout(), *s)
-		}},
-		&cobra.Command{Use: "watch UID", Short: "Follow an operation to its end", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		})},
+		&cobra.Command{Use: "watch UID", Short: "Follow an operation to its end", Args: cobra.ExactArgs(1), RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			return o.watch(c, client, inventory.UID(args[0]))
-		}},
+		})},
 		cancelCommand(o), doneCommand(o),
 	)
 }
 
 func cancelCommand(o *clientOptions) *cobra.Command {
 	var why string
-	c := &cobra.Command{Use: "cancel UID", Short: "End an operation; nothing more is written from this moment", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		client, err := o.client()
-		if err != nil {
-			return err
-		}
+	c := &cobra.Command{Use: "cancel UID", Short: "End an operation; nothing more is written from this moment", Args: cobra.ExactArgs(1), RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 		op, err := client.Cancel(c.Context(), inventory.UID(args[0]), why)
 		if err != nil {
-			return explain(err)
+			return err
 		}
 		if o.json {
 			return printJSON(c.OutOrStdout(), op)
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "%s is cancelled\n", op.Kind)
 		return err
-	}}
+	})}
 	c.Flags().StringVar(&why, "why", "", "reason, for the log")
 	return c
 }
 
 func doneCommand(o *clientOptions) *cobra.Command {
 	var remark string
-	c := &cobra.Command{Use: "done UID STEP", Short: "Say that you did what a step asked a person for", Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
-		client, err := o.client()
-		if err != nil {
+	c := &cobra.Command{Use: "done UID STEP", Short: "Say that you did what a step asked a person for", Args: cobra.ExactArgs(2), RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
+		if err := client.TaskDone(c.Context(), inventory.UID(args[0]), args[1], remark); err != nil {
 			return err
 		}
-		if err := client.TaskDone(c.Context(), inventory.UID(args[0]), args[1], remark); err != nil {
-			return explain(err)
-		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s is noted as done\n", args[1])
+		_, err := fmt.Fprintf(c.OutOrStdout(), "%s is noted as done\n", args[1])
 		return err
-	}}
+	})}
 	c.Flags().StringVar(&remark, "note", "", "what else should be known")
 	return c
 }
@@ -508,17 +466,13 @@ func powerCommand(o *clientOptions) *cobra.Command {
 	var wait bool
 	c := &cobra.Command{
 		Use: "power MACHINE on|off|cycle|reset|soft", Short: "Switch a machine, and see that it happened", Args: cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
+			op, err := client.Power(c.Context(), args[0], args[1], why)
 			if err != nil {
 				return err
 			}
-			op, err := client.Power(c.Context(), args[0], args[1], why)
-			if err != nil {
-				return explain(err)
-			}
 			return o.started(c, client, op, wait)
-		},
+		}),
 	}
 	c.Flags().StringVar(&why, "why", "", "reason, for the log")
 	c.Flags().BoolVar(&wait, "wait", false, "follow the operation to its end")
@@ -530,17 +484,13 @@ func inspectCommand(o *clientOptions) *cobra.Command {
 	var wait bool
 	c := &cobra.Command{
 		Use: "inspect MACHINE", Short: "Boot the agent and look at a machine again", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
+			op, err := client.Inspect(c.Context(), args[0], why)
 			if err != nil {
 				return err
 			}
-			op, err := client.Inspect(c.Context(), args[0], why)
-			if err != nil {
-				return explain(err)
-			}
 			return o.started(c, client, op, wait)
-		},
+		}),
 	}
 	c.Flags().StringVar(&why, "why", "", "reason, for the log")
 	c.Flags().BoolVar(&wait, "wait", false, "follow the operation to its end")
@@ -552,17 +502,13 @@ func releaseCommand(o *clientOptions) *cobra.Command {
 	var wait bool
 	c := &cobra.Command{
 		Use: "release MACHINE", Short: "Take a machine out of service: clear the disk berth wrote, switch it off", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
+			op, err := client.Release(c.Context(), args[0], in)
 			if err != nil {
 				return err
 			}
-			op, err := client.Release(c.Context(), args[0], in)
-			if err != nil {
-				return explain(err)
-			}
 			return o.started(c, client, op, wait)
-		},
+		}),
 	}
 	c.Flags().BoolVar(&in.KeepDisks, "keep-disks", false, "leave the disks as they are; only the record changes")
 	c.Flags().StringVar(&in.Why, "why", "", "reason, for the log")
@@ -578,11 +524,7 @@ func imageCommands(o *clientOptions, parent *cobra.Command) {
 		Use: "import FILE|URL", Short: "Bring an image into the catalogue", Args: cobra.ExactArgs(1),
 		Long: `Bring an image into the catalogue: a raw or qcow2 image, plain or compressed by zstd or gzip, from a file (- is standard input) or fetched
 by the server from a URL. Give --digest where you know it; an import from a URL without one is marked unverified and needs an admin.`,
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			if in.Name == "" {
 				return usageError(errors.New("give the image a --name"), "Name and version, for example debian-12-20261101.")
 			}
@@ -590,12 +532,12 @@ by the server from a URL. Give --digest where you know it; an import from a URL 
 				in.URL = args[0]
 				op, err := client.ImportURL(c.Context(), in)
 				if err != nil {
-					return explain(err)
+					return err
 				}
 				return o.started(c, client, op, wait)
 			}
 			return o.upload(c, client, in, args[0])
-		},
+		}),
 	}
 	f := c.Flags()
 	f.StringVar(&in.Name, "name", "", "name and version in the catalogue (required)")

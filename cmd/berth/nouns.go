@@ -130,20 +130,16 @@ func printList(w io.Writer, n *inventory.Noun, page api.Page[inventory.Object]) 
 func showCommand(o *clientOptions, n *inventory.Noun) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show one " + strings.ToLower(n.Title), Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			obj, err := client.GetObject(c.Context(), n, args[0])
 			if err != nil {
-				return explain(err)
+				return err
 			}
 			if o.json {
 				return printJSON(c.OutOrStdout(), obj)
 			}
 			return printObject(c.OutOrStdout(), n, obj)
-		},
+		}),
 	}
 }
 
@@ -167,59 +163,47 @@ func printObject(w io.Writer, n *inventory.Noun, obj inventory.Object) error {
 func createCommand(o *clientOptions, n *inventory.Noun) *cobra.Command {
 	return &cobra.Command{
 		Use: "create FIELD=VALUE...", Short: "Create a " + strings.ToLower(n.Title), Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			fields, err := assignments(n, args)
 			if err != nil {
 				return err
 			}
 			obj := n.New()
 			if err := client.Call(c.Context(), "POST", "/api/v1/"+n.Plural, fields, obj); err != nil {
-				return explain(err)
+				return err
 			}
 			return o.printOne(c.OutOrStdout(), n, obj, "created")
-		},
+		}),
 	}
 }
 
 func setCommand(o *clientOptions, n *inventory.Noun) *cobra.Command {
 	return &cobra.Command{
 		Use: "set NAME FIELD=VALUE...", Short: "Change fields of a " + strings.ToLower(n.Title), Args: cobra.MinimumNArgs(2),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
 			fields, err := assignments(n, args[1:])
 			if err != nil {
 				return err
 			}
 			obj, err := client.UpdateFields(c.Context(), n, args[0], 0, fields)
 			if err != nil {
-				return explain(err)
+				return err
 			}
 			return o.printOne(c.OutOrStdout(), n, obj, "changed")
-		},
+		}),
 	}
 }
 
 func deleteCommand(o *clientOptions, n *inventory.Noun) *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Short: "Delete a " + strings.ToLower(n.Title), Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := o.client()
-			if err != nil {
+		RunE: o.with(func(c *cobra.Command, client *api.Client, args []string) error {
+			if err := client.DeleteObject(c.Context(), n, args[0], 0); err != nil {
 				return err
 			}
-			if err := client.DeleteObject(c.Context(), n, args[0], 0); err != nil {
-				return explain(err)
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s %s deleted\n", strings.ToLower(n.Title), args[0])
+			_, err := fmt.Fprintf(c.OutOrStdout(), "%s %s deleted\n", strings.ToLower(n.Title), args[0])
 			return err
-		},
+		}),
 	}
 }
 
