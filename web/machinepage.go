@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -106,6 +107,31 @@ type machineView struct {
 	Boots   []*inventory.BootAttempt
 	Changes []*inventory.Change
 	Facts   factsView
+	Doubt   *identityDoubt // nil when it is clear which machine this is
+}
+
+// identityDoubt is the question whether a discovered machine is one that the record knows already.
+type identityDoubt struct {
+	inventory.Deviation
+	Known *inventory.Device // the best candidate
+}
+
+// doubt takes the question of identity out of the deviations: it has an answer of its own, and no two columns to choose between.
+func (s *Server) doubt(ctx context.Context, v *machineView) error {
+	i := slices.IndexFunc(v.Deviations, func(d inventory.Deviation) bool { return d.Part == "identity" })
+	if i < 0 {
+		return nil
+	}
+	known, err := inventory.Get[inventory.Device](ctx, s.Record, v.Deviations[i].Intended)
+	if errors.Is(err, inventory.ErrNotFound) {
+		return nil // the candidate is gone: an ordinary deviation, to be put aside
+	}
+	if err != nil {
+		return err
+	}
+	v.Doubt = &identityDoubt{v.Deviations[i], known}
+	v.Deviations = slices.Delete(slices.Clone(v.Deviations), i, i+1)
+	return nil
 }
 
 // factsView brings the sources together: what the agent saw from inside, and beside it what the BMC says from outside.
@@ -160,6 +186,9 @@ func (s *Server) machinePage(w http.ResponseWriter, r *http.Request, who caller)
 	v.Recent = slices.DeleteFunc(v.Recent, func(op *inventory.Operation) bool { return op.UID == status.Machine.Operation })
 	if v.Changes, err = inventory.List[inventory.Change](r.Context(), s.Record, inventory.Query{
 		Filters: []inventory.Filter{inventory.Is("object", status.Machine.UID)}, Sort: "-created_at", Limit: 8}); err != nil {
+		return err
+	}
+	if err := s.doubt(r.Context(), &v); err != nil {
 		return err
 	}
 	return s.render(w, r, who, "machine", view{Title: status.Machine.Name, Live: "machines,operations,steps,deviations,events,observations,boot-attempts", Data: v})

@@ -165,6 +165,25 @@ func TestMachineForms(t *testing.T) {
 	press("/deviations/"+string(open[0].UID)+"/verdict", url.Values{"verdict": {"perhaps"}}, http.StatusUnprocessableEntity)
 }
 
+// TestIdentityQuestion: a machine that may be another one's double asks, in words, and offers the better answer first.
+func TestIdentityQuestion(t *testing.T) {
+	g := newRig(t)
+	w := g.world(plainText)
+	g.create(&inventory.Deviation{Device: w.Machines["node-4"].UID, Part: "identity", Field: "device", Intended: string(w.Machines["node-3"].UID),
+		Observed: string(w.Machines["node-4"].UID), Source: inventory.SourceAgent, Verdict: "open", Note: "the board serial is node-3's, the system UUID is not"})
+	for account, buttons := range map[string]bool{"otto": true, "vera": false} {
+		_, page := g.browser(account).get("/machines/node-4")
+		for _, want := range []string{"Is this node-3?", "the board serial is node-3&#39;s", "S316846X0A28702"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s does not read %q", account, want)
+			}
+		}
+		if got := strings.Contains(page, "Yes, it is node-3") && strings.Contains(page, "No, it is another machine"); got != buttons {
+			t.Errorf("%s may answer: %v, want %v", account, got, buttons)
+		}
+	}
+}
+
 // TestElevation: units are counted from the bottom, half units are exact, and the back of a deep device is seen from behind.
 func TestElevation(t *testing.T) {
 	deep, shallow := &inventory.DeviceType{UHeight: 2, IsFullDepth: true}, &inventory.DeviceType{UHeight: 1.5}
