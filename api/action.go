@@ -165,6 +165,8 @@ type WhoAmI struct {
 	Name    string          `json:"name"`
 	Account inventory.UID   `json:"account,omitempty"`
 	Level   inventory.Level `json:"level"`
+	// Money says whether amounts of money are shown to the asker.
+	Money bool `json:"money"`
 	// Via is session, token or socket.
 	Via string `json:"via"`
 	// MustChangePassword is true while only the password can be changed.

@@ -76,6 +76,7 @@ func (n *Noun) Accept(obj Object) error {
 		}
 		n.judge(f, v, bad)
 	}
+	n.judgeMoney(obj, bad)
 	if f, ok := n.Field(n.Natural); ok && UID(f.of(obj).String()).Valid() {
 		bad.add(f.Name, "32 hexadecimal digits would be taken for a uid")
 	}

@@ -61,7 +61,11 @@ type Actor struct {
 	Account UID    `json:"account,omitempty"` // empty for agents and berth itself
 	Name    string `json:"name"`              // "anna", "agent of node-7", "berth"
 	Level   Level  `json:"level"`
+	Money   bool   `json:"money,omitempty"` // may see and change amounts; see SeesMoney
 }
+
+// SeesMoney tells whether the actor may see and change amounts of money: an admin always may, others by their account.
+func (a Actor) SeesMoney() bool { return a.Money || a.Level.Includes(LevelAdmin) }
 
 // Berth is the actor of what the server does by itself.
 var Berth = Actor{Name: "berth", Level: LevelAdmin}

@@ -113,7 +113,7 @@ func (s *Server) byToken(ctx context.Context, header string) (caller, error) {
 	}
 	level := lower(token.Level, account.Level)
 	s.noteUse(ctx, token)
-	return caller{Actor: inventory.Actor{Account: account.UID, Name: account.Name, Level: level}, account: account, via: "token"}, nil
+	return caller{Actor: inventory.Actor{Account: account.UID, Name: account.Name, Level: level, Money: seesMoney(account)}, account: account, via: "token"}, nil
 }
 
 func (s *Server) bySession(ctx context.Context, text string) (caller, error) {
@@ -132,9 +132,12 @@ func (s *Server) bySession(ctx context.Context, text string) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
-	return caller{Actor: inventory.Actor{Account: account.UID, Name: account.Name, Level: account.Level}, account: account,
+	return caller{Actor: inventory.Actor{Account: account.UID, Name: account.Name, Level: account.Level, Money: seesMoney(account)}, account: account,
 		session: session, via: "session", MustChange: account.PasswordUntil != nil}, nil
 }
+
+// seesMoney is the account's right to amounts; its tokens have it too, whatever their level.
+func seesMoney(a *inventory.Account) bool { return a.Money || a.Level.Includes(inventory.LevelAdmin) }
 
 // account finds an account that may still come in.
 func (s *Server) account(ctx context.Context, uid inventory.UID) (*inventory.Account, error) {

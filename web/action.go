@@ -381,7 +381,7 @@ func (s *Server) givePassword(r *http.Request, who caller, ref, next string) err
 }
 
 func (s *Server) whoAmI(w http.ResponseWriter, _ *http.Request, who caller) error {
-	return writeJSON(w, http.StatusOK, api.WhoAmI{Name: who.Actor.Name, Account: who.Actor.Account, Level: who.Actor.Level, Via: who.via, MustChangePassword: who.MustChange})
+	return writeJSON(w, http.StatusOK, api.WhoAmI{Name: who.Actor.Name, Account: who.Actor.Account, Level: who.Actor.Level, Money: who.Actor.SeesMoney(), Via: who.via, MustChangePassword: who.MustChange})
 }
 
 func (s *Server) search(w http.ResponseWriter, r *http.Request, who caller) error {
