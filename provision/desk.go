@@ -37,6 +37,8 @@ const (
 	agentSilent = 6 * time.Minute
 	maxPoll     = 30 * time.Second
 	maxLogLines = 200
+	// maxBootLines is how many lines of one boot are kept: what a machine says of itself must not fill the record.
+	maxBootLines = 5000
 )
 
 func hashOf(token string) string {
@@ -412,6 +414,16 @@ func (s *Service) delivered(tx inventory.Tx, key, id string) bool {
 	return false
 }
 
+// logRoom is how many more lines of an attempt may be kept.
+func logRoom(tx inventory.Tx, attempt inventory.UID) (int, error) {
+	page, err := tx.List(inventory.NounFor[inventory.Event](), inventory.Query{Filters: []inventory.Filter{inventory.Is("attempt", attempt), inventory.Is("source", "agent")},
+		Limit: 1, Count: true, NoNames: true})
+	if err != nil {
+		return 0, err
+	}
+	return max(0, maxBootLines-int(page.Total)), nil
+}
+
 // Log puts an agent's lines on the timeline.
 func (s *Service) Log(ctx context.Context, key string, lines api.LogLines) error {
 	return s.Ledger.Edit(ctx, agentRequest("agent"), func(tx inventory.Tx) error {
@@ -419,9 +431,16 @@ func (s *Service) Log(ctx context.Context, key string, lines api.LogLines) error
 		if err != nil {
 			return err
 		}
+		room, err := logRoom(tx, at.UID)
+		if err != nil {
+			return err
+		}
 		for i, l := range lines.Lines {
-			if i == maxLogLines {
+			if i == min(maxLogLines, room) {
 				break
+			}
+			if i == room-1 {
+				l.Text = fmt.Sprintf("the agent said more than %d lines in this boot: the rest is not kept", maxBootLines)
 			}
 			e := inventory.Event{Device: d.UID, Attempt: at.UID, Operation: d.Operation, Source: "agent", Text: l.Text}
 			// An agent's clock is right only after it registered; a line from another day would sink out of sight.

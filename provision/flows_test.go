@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -617,6 +618,31 @@ func TestOnlyTheNewestAgentIsHeard(t *testing.T) {
 }
 
 // An agent tells before it changes the first byte. One that was given its assignment and has not told has changed nothing.
+// TestAnAgentThatNeverStopsTalking: the record keeps a bounded part of it, and says that there was more.
+func TestAnAgentThatNeverStopsTalking(t *testing.T) {
+	r := newRig(t)
+	r.enrolled()
+	lines := api.LogLines{Lines: make([]api.LogLine, 200)}
+	for i := range lines.Lines {
+		lines.Lines[i].Text = fmt.Sprintf("line %d", i)
+	}
+	count := func(search string) int64 {
+		page, err := r.store.List(ctx, inventory.NounFor[inventory.Event](), inventory.Query{Filters: []inventory.Filter{inventory.Is("source", "agent")}, Search: search, Count: true, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Total
+	}
+	for range 30 {
+		if err := r.service.Log(ctx, "key-1", lines); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept, said := count(""), count("the rest is not kept"); kept != 5000 || said != 1 {
+		t.Errorf("%d lines are kept, and it is said %d times that there were more", kept, said)
+	}
+}
+
 func TestACancelBeforeTheFirstByteLeavesTheMachine(t *testing.T) {
 	r := newRig(t)
 	r.enrolled()
