@@ -23,30 +23,7 @@ func (a *Acquisition) Check() error {
 }
 
 // Check fills in what is left empty. Errors: *Invalid.
-func (d *Disposition) Check() error { settleReference(&d.Reference, "X", d.UID); return nil }
-
-// Check fills in what is left empty. Errors: *Invalid.
-func (s *Shipment) Check() error { settleReference(&s.Reference, "S", s.UID); return nil }
-
-// Check fills in what is left empty. Errors: *Invalid.
-func (c *Claim) Check() error { settleReference(&c.Reference, "C", c.UID); return nil }
-
-// Check fills in what is left empty. Errors: *Invalid.
 func (d *CustomsDeclaration) Check() error { settleReference(&d.Reference, "CD", d.UID); return nil }
-
-// Check fills in what is left empty and judges the rest. Errors: *Invalid.
-func (t *RackType) Check() error {
-	bad := &findings{noun: "rack-type"}
-	settleSlug(&t.Slug, t.Model, bad)
-	return bad.err()
-}
-
-// Check fills in what is left empty and judges the rest. Errors: *Invalid.
-func (t *ModuleType) Check() error {
-	bad := &findings{noun: "module-type"}
-	settleSlug(&t.Slug, t.Model, bad)
-	return bad.err()
-}
 
 // Check fills in what is left empty and judges the rest. Errors: *Invalid.
 func (b *Book) Check() error {

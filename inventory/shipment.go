@@ -94,7 +94,7 @@ type ShipmentItem struct {
 // TrackingEvent is what a carrier, or a person, said about a parcel.
 type TrackingEvent struct {
 	Meta
-	Shipment       UID       `json:"shipment" berth:"list,filter,required,ref=shipment"`
+	Shipment       UID       `json:"shipment" berth:"list,filter,ref=shipment" help:"Empty while no shipment has its tracking code."`
 	Parcel         UID       `json:"parcel" berth:"filter,ref=parcel"`
 	OccurredAt     time.Time `json:"occurred_at" berth:"list,filter,required"`
 	Status         string    `json:"status" berth:"list,filter,enum=unknown|pre_transit|in_transit|out_for_delivery|available_for_pickup|delivered|return_to_sender|failure|cancelled|error|silent"`
@@ -109,6 +109,8 @@ type TrackingEvent struct {
 	TrackingSource UID       `json:"tracking_source" berth:"filter,ref=tracking-source"`
 	// Key tells repeats: the tracking code, the time and the carrier's code of the event.
 	Key string `json:"key" berth:"filter,readonly"`
+	// Raw is what was received, as it came; of a message that tells several events it stands with the first that was new.
+	Raw string `json:"raw" berth:"readonly,long"`
 }
 
 // TrackingSource is who tells us about parcels: a tracker's webhook with its secret, or an address to ask.
@@ -118,6 +120,7 @@ type TrackingSource struct {
 	Kind         string     `json:"kind" berth:"list,filter,required,enum=easypost|aftership|shippo|poll"`
 	Secret       Secret     `json:"secret" help:"What the sender signs with, or the key to ask with."`
 	URL          string     `json:"url" help:"To poll: {tracking_code} stands for the code."`
+	Header       string     `json:"header" help:"To poll: the header that carries the secret, such as DHL-API-Key. Left empty it is sent as Authorization: Bearer."`
 	EveryMinutes int        `json:"every_minutes" berth:"unit=min" help:"60 when left empty."`
 	Enabled      bool       `json:"enabled" berth:"list,filter"`
 	SeenAt       *time.Time `json:"seen_at" berth:"list,readonly"`
@@ -185,10 +188,13 @@ type Deadline struct {
 	Title       string `json:"title" berth:"list,search,required"`
 	DueOn       Date   `json:"due_on" berth:"list,filter,required"`
 	State       string `json:"state" berth:"list,filter,enum=open|done|missed|waived"`
+	Kind        string `json:"kind" berth:"list,filter,enum=|notice|claim|suit|lost|earliest|other" help:"What must be done by then. lost: from that day it counts as lost. earliest: from that day one may claim."`
 	Rule        string `json:"rule" berth:"filter" help:"The rule it was computed by; empty for one made by hand."`
 	StartsOn    Date   `json:"starts_on" help:"The day the rule counts from."`
 	Source      string `json:"source" help:"Where the rule stands."`
 	Assumes     string `json:"assumes" berth:"long" help:"What was taken for granted for want of a date."`
+	Cap         string `json:"cap" help:"What is paid at most, in words."`
+	Unsure      bool   `json:"unsure" berth:"filter" help:"The rule was not held against a source yet."`
 	Shipment    UID    `json:"shipment" berth:"list,filter,ref=shipment"`
 	Claim       UID    `json:"claim" berth:"filter,ref=claim"`
 	Acquisition UID    `json:"acquisition" berth:"filter,ref=acquisition"`

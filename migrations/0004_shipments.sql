@@ -34,6 +34,7 @@ CREATE TABLE "tracking_sources" (
     "kind"                   TEXT NOT NULL,
     "secret"                 TEXT NOT NULL,
     "url"                    TEXT NOT NULL,
+    "header"                 TEXT NOT NULL,
     "every_minutes"          BIGINT NOT NULL,
     "enabled"                BOOLEAN NOT NULL,
     "seen_at"                TIMESTAMP,
@@ -187,7 +188,8 @@ CREATE TABLE "tracking_events" (
     "country"                TEXT NOT NULL,
     "source"                 TEXT NOT NULL,
     "tracking_source"        TEXT NOT NULL,
-    "key"                    TEXT NOT NULL
+    "key"                    TEXT NOT NULL,
+    "raw"                    TEXT NOT NULL
 );
 CREATE INDEX tracking_events_shipment ON "tracking_events" ("shipment", "uid");
 CREATE INDEX tracking_events_parcel ON "tracking_events" ("parcel", "uid");
@@ -267,10 +269,13 @@ CREATE TABLE "deadlines" (
     "title"                  TEXT NOT NULL,
     "due_on"                 TEXT NOT NULL,
     "state"                  TEXT NOT NULL,
+    "kind"                   TEXT NOT NULL,
     "rule"                   TEXT NOT NULL,
     "starts_on"              TEXT NOT NULL,
     "source"                 TEXT NOT NULL,
     "assumes"                TEXT NOT NULL,
+    "cap"                    TEXT NOT NULL,
+    "unsure"                 BOOLEAN NOT NULL,
     "shipment"               TEXT NOT NULL,
     "claim"                  TEXT NOT NULL,
     "acquisition"            TEXT NOT NULL,
@@ -283,6 +288,7 @@ CREATE TABLE "deadlines" (
 );
 CREATE INDEX deadlines_due_on ON "deadlines" ("due_on", "uid");
 CREATE INDEX deadlines_state ON "deadlines" ("state", "uid");
+CREATE INDEX deadlines_kind ON "deadlines" ("kind", "uid");
 CREATE INDEX deadlines_rule ON "deadlines" ("rule", "uid");
 CREATE INDEX deadlines_shipment ON "deadlines" ("shipment", "uid");
 CREATE INDEX deadlines_claim ON "deadlines" ("claim", "uid");
@@ -344,7 +350,8 @@ CREATE TABLE "custody_events" (
     "previous_hash"          TEXT NOT NULL,
     "hash"                   TEXT NOT NULL
 );
-CREATE INDEX custody_events_sequence ON "custody_events" ("sequence", "uid");
+-- One link in each place of the chain: two servers cannot fork it.
+CREATE UNIQUE INDEX custody_events_sequence ON "custody_events" ("sequence");
 CREATE INDEX custody_events_at ON "custody_events" ("at", "uid");
 CREATE INDEX custody_events_asset ON "custody_events" ("asset", "uid");
 CREATE INDEX custody_events_parcel ON "custody_events" ("parcel", "uid");

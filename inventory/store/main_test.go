@@ -143,6 +143,13 @@ var wellFormed = map[string]func(number int) any{
 	"user_data":         func(int) any { return "#cloud-config\npackages: [vim]\n" },
 	"email":             func(int) any { return "anna@example.org" },
 	"dns_name":          func(int) any { return "node.example.org" },
+	"noun_names":        func(int) any { return []string{"device", "asset"} },
+	"actions":           func(int) any { return []string{"create", "update"} },
+	"conditions":        func(int) any { return "status = failed\nbefore.status != failed" },
+	"currency":          func(int) any { return "EUR" },
+	"url":               func(int) any { return "https://example.org/{tracking_code}" },
+	"tracking_url":      func(int) any { return "https://example.org/track" },
+	"header":            func(int) any { return "DHL-API-Key" },
 }
 
 func fill(f inventory.Field, v reflect.Value, number int) {
