@@ -100,6 +100,7 @@ type Webhook struct {
 	NounNames  []string `json:"noun_names" gorm:"serializer:json" berth:"list" help:"One per line; empty is every noun."`
 	Actions    []string `json:"actions" gorm:"serializer:json" help:"create, update, delete; empty is all three."`
 	Conditions string   `json:"conditions" berth:"long" help:"One per line, all must hold: status = failed, before.status != failed, custody changed."`
+	SendMoney  bool     `json:"send_money" help:"Leave amounts in what is sent."`
 	Enabled    bool     `json:"enabled" berth:"list,filter"`
 	Problem    string   `json:"problem" berth:"list,readonly"`
 }
@@ -112,6 +113,7 @@ type WebhookDelivery struct {
 	State    string          `json:"state" berth:"list,filter,enum=pending|delivered|failed"`
 	Attempts int             `json:"attempts" berth:"list"`
 	NextAt   time.Time       `json:"next_at" berth:"filter"`
+	SentAt   *time.Time      `json:"sent_at" berth:"list" help:"When it arrived."`
 	Status   int             `json:"status" berth:"list" help:"The HTTP status of the last answer."`
 	Problem  string          `json:"problem" berth:"list"`
 	Body     json.RawMessage `json:"body" gorm:"serializer:json"`

@@ -183,6 +183,7 @@ CREATE TABLE "webhooks" (
     "noun_names"             TEXT NOT NULL,
     "actions"                TEXT NOT NULL,
     "conditions"             TEXT NOT NULL,
+    "send_money"             BOOLEAN NOT NULL,
     "enabled"                BOOLEAN NOT NULL,
     "problem"                TEXT NOT NULL
 );
@@ -198,6 +199,7 @@ CREATE TABLE "webhook_deliveries" (
     "state"                  TEXT NOT NULL,
     "attempts"               BIGINT NOT NULL,
     "next_at"                TIMESTAMP NOT NULL,
+    "sent_at"                TIMESTAMP,
     "status"                 BIGINT NOT NULL,
     "problem"                TEXT NOT NULL,
     "body"                   TEXT
