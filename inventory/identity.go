@@ -139,6 +139,9 @@ func Junk(kind IdentifierKind, value string) bool {
 	case kind == IDSystemUUID:
 		return len(plain) != 32 || uniformPairs(plain)
 	}
+	if !strings.HasPrefix(plain, "qm") && !strings.Contains(plain, "sernum") {
+		return false
+	}
 	for _, form := range junkForms {
 		if form.MatchString(plain) {
 			return true
