@@ -9,7 +9,7 @@ import (
 
 // pageRoutes are the pages: those drawn by hand, and for every noun the derived ones that no hand-drawn page replaces.
 func (s *Server) pageRoutes() []route {
-	rows := slices.Concat(s.entryPages(), s.machinePages(), s.otherPages())
+	rows := slices.Concat(s.entryPages(), s.machinePages(), s.otherPages(), s.scanPages())
 	drawn := map[string]bool{}
 	for i := range rows {
 		rows[i].surface = surfacePage

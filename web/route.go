@@ -57,7 +57,13 @@ const (
 )
 
 func (s *Server) routes() []route {
-	return slices.Concat(s.serviceRoutes(), s.agentRoutes(), s.actionRoutes(), s.nounRoutes(), s.pageRoutes())
+	rows := slices.Concat(s.serviceRoutes(), s.agentRoutes(), s.actionRoutes(), s.scanActions(), s.nounRoutes(), s.pageRoutes())
+	for i := range rows {
+		if rows[i].surface == "" {
+			rows[i].surface = surfaceAPI // what does not say otherwise speaks to programs
+		}
+	}
+	return rows
 }
 
 // mux builds the handler of the whole table.

@@ -58,7 +58,7 @@ var roots = []string{"inventory", "pxe", "bmc", "storage"}
 
 // services are what can be done to the record beside editing it: functions over its transactions, without sockets or databases.
 var services = []string{"inventory/logistics", "inventory/carrier", "inventory/claims", "inventory/finance", "inventory/paper", "inventory/blob",
-	"inventory/elevation", "inventory/label", "inventory/importer", "inventory/text", "inventory/notify"}
+	"inventory/elevation", "inventory/label", "inventory/importer", "inventory/text", "inventory/notify", "inventory/stocktake"}
 
 var ownRules = []rule{
 	{"inventory", nil, "the record is pure: it is checked, stored and sent by others"},
