@@ -36,7 +36,8 @@ func (d *Document) Image(data []byte, widthMM float64, caption string) error {
 	if err != nil {
 		return fmt.Errorf("the picture cannot be read: %w", err)
 	}
-	d.Picture(img, widthMM, caption)
+	// Made smaller first: turning every pixel of a photo takes long.
+	d.Picture(Upright(flatten(img, dots(max(d.width, d.foot))), data), widthMM, caption)
 	return nil
 }
 
@@ -80,17 +81,24 @@ func encode(img image.Image, w float64) ([]byte, string, error) {
 		err := png.Encode(&out, grey)
 		return out.Bytes(), "png", err
 	}
+	err := jpeg.Encode(&out, flatten(img, dots(w)), &jpeg.Options{Quality: 85})
+	return out.Bytes(), "jpg", err
+}
+
+// dots is how many pixels of width mm millimetres of paper get at most.
+func dots(mm float64) int { return max(1, int(mm/25.4*maxDotsInch)) }
+
+// flatten draws img on white, at most width pixels wide.
+func flatten(img image.Image, width int) image.Image {
 	b := img.Bounds()
-	dots := max(1, int(w/25.4*maxDotsInch))
 	size := image.Rect(0, 0, b.Dx(), b.Dy())
-	if b.Dx() > dots {
-		size = image.Rect(0, 0, dots, max(1, b.Dy()*dots/b.Dx()))
+	if b.Dx() > width {
+		size = image.Rect(0, 0, width, max(1, b.Dy()*width/b.Dx()))
 	}
 	flat := image.NewRGBA(size)
 	draw.Draw(flat, size, image.White, image.Point{}, draw.Src)
 	draw.BiLinear.Scale(flat, size, img, b, draw.Over, nil)
-	err := jpeg.Encode(&out, flat, &jpeg.Options{Quality: 85})
-	return out.Bytes(), "jpg", err
+	return flat
 }
 
 func opaque(p color.Palette) bool {
