@@ -26,6 +26,8 @@ type Record interface {
 	Undo(ctx context.Context, req Request, changeOrRequest UID) error
 	// Reveal opens a sealed secret.
 	Reveal(s Secret) (string, error)
+	// Search finds objects of any noun by a part of a text. Errors: *Invalid for a text that is too long.
+	Search(ctx context.Context, q SearchQuery) (Hits, error)
 	// Watch returns a channel that gets a value after commits that touched one of the nouns' tables, coalesced; it is closed when ctx ends.
 	Watch(ctx context.Context, nouns ...*Noun) <-chan struct{}
 }
@@ -101,12 +103,13 @@ const (
 // Query asks for a page of a noun.
 type Query struct {
 	Filters []Filter
-	Search  string // looks for a part of the text in every search field
-	Sort    string // a filter field, or created_at; "-" in front descends
-	Limit   int    // 0 is DefaultPage; at most MaxPage
-	Cursor  string // Next of the page before
-	Count   bool   // ask for Total
-	NoNames bool   // leave Names out
+	Search  string   // looks for a part of the text in every search field
+	Tags    []string // slugs of tags; the objects have all of them
+	Sort    string   // a filter field, or created_at; "-" in front descends
+	Limit   int      // 0 is DefaultPage; at most MaxPage
+	Cursor  string   // Next of the page before
+	Count   bool     // ask for Total
+	NoNames bool     // leave Names out
 }
 
 // Page is the answer to a Query.
@@ -159,6 +162,8 @@ type Conflict struct {
 	Noun string
 	UID  UID
 	Why  string
+	// Details are the sentences of Why, one for each thing that stands in the way, where there can be several.
+	Details []string
 }
 
 func (e *Conflict) Error() string { return fmt.Sprintf("%s %s: %s", e.Noun, e.UID, e.Why) }

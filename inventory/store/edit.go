@@ -24,7 +24,7 @@ func (s *Store) edit(ctx context.Context, req inventory.Request, fn func(t *tx) 
 	}
 	var touched []string
 	err := s.transact(ctx, func(db *gorm.DB) error {
-		t := &tx{store: s, ctx: ctx, db: db, req: req, now: s.now(), touched: map[string]bool{}, known: map[inventory.UID]bool{}}
+		t := &tx{store: s, ctx: ctx, db: db, req: req, now: s.now(), touched: map[string]bool{}, known: map[inventory.UID]bool{}, docs: map[inventory.UID]docChange{}}
 		err := fn(t)
 		if err == nil {
 			err = t.finish()

@@ -28,7 +28,7 @@ const (
 
 // List returns one page. See inventory.Record.
 func (s *Store) List(ctx context.Context, n *inventory.Noun, q inventory.Query) (inventory.Page, error) {
-	page, err := list(s.read.WithContext(ctx), n, q)
+	page, err := s.list(s.read.WithContext(ctx), n, q)
 	return page, s.driver.explain(err)
 }
 
@@ -61,15 +61,26 @@ func get(db *gorm.DB, n *inventory.Noun, ref string) (inventory.Object, error) {
 	return items[0], nil
 }
 
-// list does it in at most three statements, however many rows and references there are.
-func list(db *gorm.DB, n *inventory.Noun, q inventory.Query) (inventory.Page, error) {
+// list does it in at most three statements, however many rows and references there are, and one more for each part of a text that is
+// looked for.
+func (s *Store) list(db *gorm.DB, n *inventory.Noun, q inventory.Query) (inventory.Page, error) {
 	var page inventory.Page
 	where, err := conditions(n, q)
 	if err != nil {
 		return page, err
 	}
+	unsearched := where.clone()
+	searched, err := s.narrow(db, n, q, &where)
+	if err != nil {
+		return page, err
+	}
 	if q.Count {
-		if page.Total, err = count(db, n, where); err != nil {
+		if searched != nil && searched.many {
+			page.Total, err = s.countFound(db, n, searched.text, unsearched)
+		} else {
+			page.Total, err = count(db, n, where)
+		}
+		if err != nil {
 			return page, err
 		}
 		page.Exact = page.Total <= exactUpTo
@@ -95,7 +106,7 @@ func list(db *gorm.DB, n *inventory.Noun, q inventory.Query) (inventory.Page, er
 		page.Next = order.cursor(n, page.Items[limit-1])
 	}
 	if !q.NoNames {
-		page.Names, err = names(db, n, page.Items)
+		page.Names, err = names(db, page.Items)
 	}
 	return page, err
 }
@@ -122,14 +133,14 @@ func count(db *gorm.DB, n *inventory.Noun, where clause) (total int64, err error
 }
 
 // names finds in one statement what to call everything the items refer to.
-func names(db *gorm.DB, n *inventory.Noun, items []inventory.Object) (map[inventory.UID]string, error) {
+func names(db *gorm.DB, items []inventory.Object) (map[inventory.UID]string, error) {
 	wanted := map[*inventory.Noun][]inventory.UID{}
 	seen := map[inventory.UID]bool{}
-	for _, f := range n.Fields {
-		if f.Kind != inventory.KindRef || nounOf(f.Ref).Label() == "" {
-			continue
-		}
-		for _, item := range items {
+	for _, item := range items {
+		for _, f := range inventory.Describe(item).Fields {
+			if f.Kind != inventory.KindRef || nounOf(f.Ref).Label() == "" {
+				continue
+			}
 			if uid := f.Value(item).(inventory.UID); uid != "" && !seen[uid] {
 				seen[uid] = true
 				wanted[nounOf(f.Ref)] = append(wanted[nounOf(f.Ref)], uid)
@@ -153,7 +164,7 @@ func names(db *gorm.DB, n *inventory.Noun, items []inventory.Object) (map[invent
 		Label string
 	}
 	if err := db.Raw(strings.Join(parts, " UNION ALL "), args...).Scan(&rows).Error; err != nil {
-		return nil, fmt.Errorf("find the names that %s refer to: %w", n.Plural, err)
+		return nil, fmt.Errorf("find the names that a list refers to: %w", err)
 	}
 	for _, row := range rows {
 		out[row.UID] = row.Label
@@ -173,6 +184,8 @@ func (c *clause) add(sql string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
+func (c *clause) clone() clause { return clause{slices.Clone(c.parts), slices.Clone(c.args)} }
+
 func (c *clause) sql() string {
 	if len(c.parts) == 0 {
 		return "1 = 1"
@@ -180,7 +193,7 @@ func (c *clause) sql() string {
 	return strings.Join(c.parts, " AND ")
 }
 
-// conditions is what a noun's view and a query ask for, but for the cursor.
+// conditions is what a noun's view and a query's filters ask for.
 func conditions(n *inventory.Noun, q inventory.Query) (clause, error) {
 	var where clause
 	if len(q.Filters) > maxFilters {
@@ -201,7 +214,7 @@ func conditions(n *inventory.Noun, q inventory.Query) (clause, error) {
 			return where, err
 		}
 	}
-	return where, search(n, q.Search, &where)
+	return where, tagged(n, q.Tags, &where)
 }
 
 // filterField finds the field of a filter. Hidden fields can only be asked for as a whole, so that nobody gets at a hash by halves.
@@ -311,26 +324,27 @@ func compareIn(f inventory.Field, list string, where *clause, bad func(string, .
 	return nil
 }
 
-// search looks for a part of the text in every search field.
-func search(n *inventory.Noun, text string, where *clause) error {
-	if text = strings.TrimSpace(text); text == "" {
-		return nil
-	}
-	if len(text) > 200 || badText(text) || strings.Contains(text, "\n") {
+// checkSearch refuses what cannot be looked for in a list.
+func checkSearch(n *inventory.Noun, text string) error {
+	fields, _ := n.SearchFields()
+	switch {
+	case len(text) > inventory.MaxSearch || badText(text) || strings.Contains(text, "\n"):
 		return inventory.NotAllowed(n.Name, "", "the text to search for is too long or not a text")
-	}
-	var fields []string
-	for _, f := range n.Fields {
-		if f.Search && !f.Hidden {
-			fields = append(fields, quote(f.Name))
-		}
-	}
-	if len(fields) == 0 {
+	case len(fields) == 0:
 		return inventory.NotAllowed(n.Name, "", "%s cannot be searched", n.Plural)
 	}
-	// One comparison for all fields costs less than one for each. The line break keeps a match from spanning two: the text has none.
-	where.add("LOWER("+strings.Join(fields, " || '\n' || ")+`) LIKE ? ESCAPE '!'`, "%"+likeEscape(text)+"%")
 	return nil
+}
+
+// search looks for a part of the text in every search field of every row.
+func search(n *inventory.Noun, text string, where *clause) {
+	var columns []string
+	fields, _ := n.SearchFields()
+	for _, f := range fields {
+		columns = append(columns, quote(f.Name))
+	}
+	// One comparison for all fields costs less than one for each. The line break keeps a match from spanning two: the text has none.
+	where.add("LOWER("+strings.Join(columns, " || '\n' || ")+`) LIKE ? ESCAPE '!'`, "%"+likeEscape(text)+"%")
 }
 
 // likeEscape writes text for LIKE, with ! as the escape: a backslash would need escaping in some modes of PostgreSQL.

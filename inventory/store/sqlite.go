@@ -65,6 +65,9 @@ func (s *Store) openSQLite(ctx, background context.Context) error {
 	if err := migrate(ctx, goose.DialectSQLite3, pool, migrations.Files, backup); err != nil {
 		return explainSQLite(err)
 	}
+	if err := s.makeSearchSQLite(); err != nil {
+		return fmt.Errorf("make the search index: %w", explainSQLite(err))
+	}
 	if s.read, err = s.connectSQLite(path, readers, "query_only(1)"); err != nil {
 		return err
 	}

@@ -2,8 +2,8 @@
 // satisfies inventory.Record, and the ledger that the engine of package provision declares.
 //
 // Everything about a noun is derived from its descriptor: there is no code here for racks or images. Reading order: store.go (opening),
-// edit.go (transactions), tx.go (what an edit does to one object), query.go (lists), undo.go (the change log read backwards), ledger.go
-// (leases on operations), seal.go (secrets).
+// edit.go (transactions), tx.go (what an edit does to one object), query.go (lists), searchindex.go and search.go (finding by a part of a
+// text), undo.go (the change log read backwards), ledger.go (leases on operations), seal.go (secrets).
 package store
 
 import (
@@ -58,6 +58,14 @@ type driver interface {
 	announce(db *gorm.DB, tables []string) error
 	// lock is the clause that keeps rows of a SELECT for this transaction; option says what of rows that others keep.
 	lock(option string) string
+	// addDocs puts documents into the search index: a JSON list of [object, noun, text], none of which is in it.
+	addDocs(db *gorm.DB, list string) error
+	// removeDocs takes out of it what it has of the objects.
+	removeDocs(db *gorm.DB, objects []inventory.UID) error
+	// matching is the SQL, with its one value, that yields the documents that hold a text; n may be nil, and helps to find them.
+	matching(text string, n *inventory.Noun) (from, where string, arg any)
+	// inList is the right side of an IN whose value is a JSON list of texts.
+	inList() string
 	// explain gives an error of the database a sentence.
 	explain(err error) error
 }
@@ -79,6 +87,9 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	err := open(ctx, background)
 	if err == nil {
 		err = s.checkKey(ctx)
+	}
+	if err == nil {
+		err = s.fillSearch(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

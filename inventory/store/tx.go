@@ -26,10 +26,11 @@ type tx struct {
 	undoes  inventory.UID
 	holds   inventory.UID // the operation whose fence this edit has shown
 	changes []*inventory.Change
-	touched map[string]bool        // tables
-	known   map[inventory.UID]bool // objects that were seen to exist within this edit
-	pending []inventory.Object     // created, and of one noun: stored in one statement before anything else happens
-	lost    error                  // why that failed: the edit cannot be stored any more, whatever its author makes of the error
+	touched map[string]bool             // tables
+	known   map[inventory.UID]bool      // objects that were seen to exist within this edit
+	pending []inventory.Object          // created, and of one noun: stored in one statement before anything else happens
+	docs    map[inventory.UID]docChange // of the search index, not yet written
+	lost    error                       // why that failed: the edit cannot be stored any more, whatever its author makes of the error
 }
 
 // maxPending bounds the rows of a statement; PostgreSQL takes 65,535 values in one, SQLite 32,766.
@@ -57,7 +58,10 @@ func (t *tx) List(n *inventory.Noun, q inventory.Query) (inventory.Page, error) 
 	if err := t.flush(); err != nil {
 		return inventory.Page{}, err
 	}
-	return list(t.db, n, q)
+	if err := t.writeDocs(); err != nil {
+		return inventory.Page{}, err
+	}
+	return t.store.list(t.db, n, q)
 }
 
 // Create stores a new object. See inventory.Tx.
@@ -297,6 +301,7 @@ func (t *tx) refused(n *inventory.Noun, obj inventory.Object, err error) error {
 // also changes a field of people's gets an entry, else the log would be nothing but heartbeats.
 func (t *tx) log(n *inventory.Noun, action string, before, after inventory.Object) error {
 	t.touched[n.Table] = true
+	t.index(n, before, after)
 	obj := after
 	if obj == nil {
 		obj = before
@@ -360,6 +365,9 @@ func (t *tx) finish() error {
 		return err
 	}
 	if err := t.flush(); err != nil {
+		return err
+	}
+	if err := t.writeDocs(); err != nil {
 		return err
 	}
 	if len(t.changes) > 0 {
