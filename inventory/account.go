@@ -19,8 +19,8 @@ type Account struct {
 	// PasswordHash is an argon2id hash in the PHC format.
 	PasswordHash string `json:"-" column:"password_hash"`
 	// PasswordUntil ends a first password that must be changed.
-	PasswordUntil *time.Time `json:"password_until" berth:"readonly"`
-	SeenAt        *time.Time `json:"seen_at" berth:"list,readonly"`
+	PasswordUntil *time.Time `json:"password_until" berth:"volatile"`
+	SeenAt        *time.Time `json:"seen_at" berth:"list,volatile"`
 }
 
 // Token lets a program in. Only the SHA-256 of it is kept.

@@ -56,6 +56,12 @@ type TxChecker interface {
 	CheckIn(tx Tx, before Object) error
 }
 
+// Corrector is an entry of an append-only noun. Correction is the entry that says that it no longer holds, with its reason; it is what an
+// undo adds.
+type Corrector interface {
+	Correction(now time.Time, req Request) Object
+}
+
 // Level is what an account may do; each level includes those before it.
 type Level string
 
@@ -115,6 +121,7 @@ type Field struct {
 	Nullable    bool   // a pointer: "unknown" and zero differ
 	Hidden      bool   // never on a wire or a page (password hashes)
 	Long        bool   // text of several lines
+	Volatile    bool   // read-only, and different by itself from one minute to the next: it stays out of exports
 	Owned       bool   // of a Journal noun's ref: deleted together with what it refers to
 	Money       bool   // an amount in minor units; only those who may see money see it
 	Currency    string // of Money: the field that holds its ISO 4217 code
@@ -134,6 +141,7 @@ type Noun struct {
 	Read, Edit   Level    // lowest level that may see it (viewer if empty), and change it through the general forms; Edit empty is nobody
 	Journal      bool     // written by the machine's work: not in the change log, not undone, not exported
 	AppendOnly   bool     // never changed or deleted, only corrected by another entry
+	Observed     bool     // its read-only fields are what machines report and berth works out: an undo leaves them as they are
 	Attached     bool     // ties something to an object of any noun, which it names by noun and object; deleted with it
 	InFile       string   // the field whose object's file it stands in, in an export: a device's interfaces; empty is a file of its own
 	Group        string   // the heading it stands under where nouns are listed
@@ -255,6 +263,8 @@ func (f *Field) mark(word string, sf reflect.StructField) {
 		f.ReadOnly = true
 	case "long":
 		f.Long = true
+	case "volatile":
+		f.Volatile, f.ReadOnly = true, true
 	case "owned":
 		f.Owned = true
 	case "unit":

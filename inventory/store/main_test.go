@@ -110,13 +110,25 @@ func filled(n *inventory.Noun, number int) inventory.Object {
 	case *inventory.Subnet:
 		o.Prefix, o.Pools, o.Gateway = "10.77.0.0/16", []string{"10.77.0.100-10.77.0.200"}, "10.77.0.1"
 	case *inventory.Device:
-		o.Position, o.Face = nil, ""
+		o.Position, o.Face, o.Slot, o.Side = nil, "", 0, ""
 	case *inventory.Component:
 		o.Kind = "disk"
 	case *inventory.Rack:
 		o.Width = 19
+	case *inventory.RackType:
+		o.Width = 19
+	case *inventory.RackReservation:
+		o.FromUnit = 110 // within every rack that is made here
+	case *inventory.PowerFeed:
+		o.Phase = "single-phase"
+	case *inventory.Cable:
+		o.Status = "planned" // one without ends
+	case *inventory.Move:
+		o.ToPosition, o.ToFace, o.ToSlot = nil, "", 0
 	case *inventory.BMC:
 		o.Kind = "redfish"
+	case *inventory.CustodyEvent:
+		o.Sequence, o.PreviousHash, o.Hash = 0, "", "" // the chain is not ours to write
 	}
 	return obj
 }
@@ -129,8 +141,10 @@ var wellFormed = map[string]func(number int) any{
 	"wwn":               func(i int) any { return fmt.Sprintf("naa.5000c500%08x", i) },
 	"mac":               func(i int) any { return fmt.Sprintf("52:54:00:%02x:%02x:%02x", i>>16&255, i>>8&255, i&255) },
 	"address":           func(i int) any { return fmt.Sprintf("10.1.%d.%d", i>>8&255, i&255) },
+	"prefix":            func(i int) any { return fmt.Sprintf("10.%d.%d.0/24", i>>8&255, i&255) },
+	"color":             func(int) any { return "aa1409" },
 	"time_zone":         func(int) any { return "Europe/Berlin" },
-	"pin":               func(int) any { return strings.Repeat("ab", 32) },
+	"pin":               func(i int) any { return fmt.Sprintf("sha256:%064x", i) },
 	"dns":               func(int) any { return []string{"9.9.9.9", "2620:fe::fe"} },
 	"ntp":               func(int) any { return []string{"pool.ntp.org"} },
 	"domain":            func(int) any { return "example.org" },
@@ -140,7 +154,7 @@ var wellFormed = map[string]func(number int) any{
 	"hostname_template": func(int) any { return "{name}.example.org" },
 	"user":              func(int) any { return "debian" },
 	"ssh_keys":          func(int) any { return []string{"ssh-ed25519 AAAAC3Nza anna"} },
-	"user_data":         func(int) any { return "#cloud-config\npackages: [vim]\n" },
+	"user_data":         func(i int) any { return fmt.Sprintf("#cloud-config\npackages: [vim%d]\n", i) },
 	"email":             func(int) any { return "anna@example.org" },
 	"dns_name":          func(int) any { return "node.example.org" },
 	"noun_names":        func(int) any { return []string{"device", "asset"} },

@@ -253,6 +253,19 @@ func satisfy(t *testing.T, s *Store, n *inventory.Noun, obj inventory.Object) {
 			f.Set(obj, target.Head().UID)
 		}
 	}
+	if n.Attached {
+		site := filled(nounOf("site"), int(uidNumber(inventory.NewUID())))
+		create(t, s, site)
+		attach(n, obj, nounOf("site"), site.Head().UID)
+	}
+}
+
+// attach ties an attached object to another.
+func attach(n *inventory.Noun, obj inventory.Object, target *inventory.Noun, uid inventory.UID) {
+	f, _ := n.Field("noun")
+	f.Set(obj, target.Name)
+	f, _ = n.Field("object")
+	f.Set(obj, uid)
 }
 
 func uidNumber(u inventory.UID) (n uint16) {

@@ -147,7 +147,7 @@ func (t *tx) Update(obj inventory.Object) error {
 	return t.log(n, "update", before, obj)
 }
 
-// Delete removes an object, and what it owns in the journals. See inventory.Tx.
+// Delete removes an object, what is attached to it, and what it owns in the journals. See inventory.Tx.
 func (t *tx) Delete(obj inventory.Object) error {
 	n, head := inventory.Describe(obj), obj.Head()
 	before, err := t.Get(n, string(head.UID))
@@ -158,6 +158,9 @@ func (t *tx) Delete(obj inventory.Object) error {
 		return err
 	}
 	if err := t.release(n, before); err != nil {
+		return err
+	}
+	if err := t.detach(n, head.UID); err != nil {
 		return err
 	}
 	if err := t.db.Exec("DELETE FROM "+quote(n.Table)+` WHERE "uid" = ?`, head.UID).Error; err != nil {
@@ -199,6 +202,9 @@ func (t *tx) settle(n *inventory.Noun, obj, before inventory.Object, changed []i
 		}
 	}
 	if err := t.checkRefs(n, obj, changed); err != nil {
+		return err
+	}
+	if err := t.checkAttached(n, obj, changed); err != nil {
 		return err
 	}
 	return t.checkKeyFree(n, obj, changed)

@@ -6,58 +6,154 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"berth/inventory"
+
+	"gorm.io/gorm"
 )
 
-// maxUndo bounds what one Undo turns back in its transaction.
-const maxUndo = 10_000
+const (
+	// maxUndo bounds what one Undo turns back.
+	maxUndo = 200_000
+	// undoSlice bounds what one transaction of it turns back. A longer request is checked as a whole first and then turned back in
+	// slices, so that others get their turn; what is turned back already is left out when it is asked for again.
+	undoSlice = 1000
+	// maxTold bounds how many things that stand in the way are named.
+	maxTold = 20
+)
 
-// Undo makes the opposite edits of one change or of a whole request, newest first, in one transaction. See inventory.Record.
+// Undo makes the opposite edits of one change or of a whole request, newest first. See inventory.Record.
 //
-// What berth notes down itself (read-only fields) and what lives in journals is never turned back, and neither are secrets, of which the
-// log keeps only that they changed. Fields that others changed since are not overwritten: that is a *Conflict that names them.
+// Entries of append-only nouns are not taken back: an entry that corrects them is added. Secrets are not turned back, of which the log
+// keeps only that they changed, and neither is what machines report about themselves (Noun.Observed) nor what lives in journals. Fields
+// that others changed since are not overwritten: that is a *Conflict that names each of them, what it is now and whose doing that is.
 func (s *Store) Undo(ctx context.Context, req inventory.Request, changeOrRequest inventory.UID) error {
-	return s.edit(ctx, req, func(t *tx) error {
-		changes, err := changesOf(t, changeOrRequest)
-		if err != nil {
+	if err := checkRequest(req); err != nil {
+		return err
+	}
+	heads, err := headsOf(s.read.WithContext(ctx), changeOrRequest)
+	if err != nil {
+		return s.driver.explain(err)
+	}
+	if len(heads) <= undoSlice {
+		return s.edit(ctx, req, func(t *tx) error {
+			// Read again: here nobody comes between the check and the edits.
+			heads, err := headsOf(t.db, changeOrRequest)
+			if err != nil {
+				return err
+			}
+			if err := t.checkUndo(heads); err != nil {
+				return err
+			}
+			return t.undoAll(heads)
+		})
+	}
+	if err := s.edit(ctx, req, func(t *tx) error { return t.checkUndo(heads) }); err != nil {
+		return err
+	}
+	for slice := range slices.Chunk(heads, undoSlice) {
+		if err := s.edit(ctx, req, func(t *tx) error { return t.undoAll(slice) }); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// changeHead is a change without its pictures.
+type changeHead struct {
+	UID, Object inventory.UID
+	Action      string
+	Noun        string
+	Display     string
+	CreatedAt   time.Time
+}
+
+// headsOf finds the change, or all changes of the request, newest first, without those that were undone already.
+func headsOf(db *gorm.DB, ref inventory.UID) ([]changeHead, error) {
+	log := inventory.NounFor[inventory.Change]()
+	if !ref.Valid() {
+		return nil, notFound(log, string(ref))
+	}
+	var heads []changeHead
+	err := db.Table(log.Table).Select(`"uid", "object", "action", "noun", "display", "created_at"`).
+		Where(`"uid" = ? OR "request" = ?`, ref, ref).Order(`"created_at" DESC, "uid" DESC`).Limit(maxUndo + 1).Scan(&heads).Error
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("find change %s: %w", ref, err)
+	case len(heads) == 0:
+		return nil, notFound(log, string(ref))
+	case len(heads) > maxUndo:
+		return nil, &inventory.Conflict{Noun: log.Name, UID: ref, Why: fmt.Sprintf("the request made more than %d changes; restore a backup instead", maxUndo)}
+	}
+	uids := make([]inventory.UID, len(heads))
+	for i, h := range heads {
+		uids[i] = h.UID
+	}
+	undone, err := undoneBy(db, uids)
+	if err != nil {
+		return nil, err
+	}
+	first := undone[heads[0].UID]
+	heads = slices.DeleteFunc(heads, func(h changeHead) bool { return undone[h.UID] != nil })
+	if len(heads) == 0 {
+		return nil, &inventory.Conflict{Noun: log.Name, UID: ref, Why: fmt.Sprintf("it was undone already, by %s on %s", first.Actor, first.CreatedAt.Format(time.DateOnly))}
+	}
+	return heads, nil
+}
+
+// undoneBy finds which changes were undone, and by what: by an undo that was not undone itself.
+func undoneBy(db *gorm.DB, uids []inventory.UID) (map[inventory.UID]*inventory.Change, error) {
+	found := map[inventory.UID]*inventory.Change{}
+	var undos []*inventory.Change
+	for part := range slices.Chunk(uids, undoSlice) {
+		var some []*inventory.Change
+		err := db.Table("changes").Select(`"uid", "undoes", "actor", "created_at"`).Where(`"undoes" IN ?`, part).Find(&some).Error
+		if err != nil {
+			return nil, fmt.Errorf("find what was undone: %w", err)
+		}
+		undos = append(undos, some...)
+	}
+	if len(undos) == 0 {
+		return found, nil
+	}
+	next := make([]inventory.UID, len(undos))
+	for i, u := range undos {
+		next[i] = u.UID
+	}
+	redone, err := undoneBy(db, next)
+	for _, u := range undos {
+		if redone[u.UID] == nil {
+			found[u.Undoes] = u
+		}
+	}
+	return found, err
+}
+
+// undoAll turns the changes back, one after the other.
+func (t *tx) undoAll(heads []changeHead) error {
+	for part := range slices.Chunk(heads, 200) {
+		uids := make([]inventory.UID, len(part))
+		for i, h := range part {
+			uids[i] = h.UID
+		}
+		var changes []*inventory.Change
+		if err := t.db.Where(`"uid" IN ?`, uids).Order(`"created_at" DESC, "uid" DESC`).Find(&changes).Error; err != nil {
+			return fmt.Errorf("read the change log: %w", err)
 		}
 		for _, c := range changes {
 			if err := t.undo(c); err != nil {
 				return fmt.Errorf("undo the %s of %s %s: %w", c.Action, c.Noun, c.Display, err)
 			}
 		}
-		return nil
-	})
-}
-
-// changesOf finds the change, or all changes of the request, newest first.
-func changesOf(t *tx, ref inventory.UID) ([]*inventory.Change, error) {
-	log := inventory.NounFor[inventory.Change]()
-	if !ref.Valid() {
-		return nil, notFound(log, string(ref))
 	}
-	var changes []*inventory.Change
-	err := t.db.Where(`"uid" = ? OR "request" = ?`, ref, ref).Order(`"created_at" DESC`).Limit(maxUndo + 1).Find(&changes).Error
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("find change %s: %w", ref, err)
-	case len(changes) == 0:
-		return nil, notFound(log, string(ref))
-	case len(changes) > maxUndo:
-		return nil, &inventory.Conflict{Noun: log.Name, UID: ref, Why: fmt.Sprintf("the request made more than %d changes; restore a backup instead", maxUndo)}
-	}
-	return changes, nil
+	return nil
 }
 
 func (t *tx) undo(c *inventory.Change) error {
-	n, ok := inventory.NounOf(c.Noun)
-	if !ok || n.Journal {
-		return &inventory.Conflict{Noun: "change", UID: c.UID, Why: fmt.Sprintf("this version of berth cannot edit a %q", c.Noun)}
-	}
-	if n.Edit == inventory.LevelNone || !t.req.By.Level.Includes(n.Edit) {
-		return fmt.Errorf("%w: it needs the level %s", inventory.ErrForbidden, n.Edit)
+	n, err := t.mayUndo(c.Noun, c.UID)
+	if err != nil {
+		return err
 	}
 	t.undoes = c.UID
 	defer func() { t.undoes = "" }()
@@ -70,41 +166,62 @@ func (t *tx) undo(c *inventory.Change) error {
 	return t.undoUpdate(n, c)
 }
 
-// undoCreate deletes what was created, if people left it as it was.
+// mayUndo asks for the right that the opposite edit needs.
+func (t *tx) mayUndo(noun string, change inventory.UID) (*inventory.Noun, error) {
+	n, ok := inventory.NounOf(noun)
+	if !ok || n.Journal {
+		return nil, &inventory.Conflict{Noun: "change", UID: change, Why: fmt.Sprintf("this version of berth cannot edit a %q", noun)}
+	}
+	if n.Edit == inventory.LevelNone || !t.req.By.Level.Includes(n.Edit) {
+		return nil, fmt.Errorf("%w: it needs the level %s", inventory.ErrForbidden, n.Edit)
+	}
+	return n, nil
+}
+
+// undoCreate deletes what was created, if it is still as it was; of an append-only noun it adds the entry that corrects it.
 func (t *tx) undoCreate(n *inventory.Noun, c *inventory.Change) error {
 	now, err := t.Get(n, string(c.Object))
 	if err != nil {
 		return err
 	}
+	if n.AppendOnly {
+		return t.correct(n, now)
+	}
 	after, err := decode(n, c.After)
 	if err != nil {
 		return err
 	}
-	if since := undoable(n.Differing(after, now)); len(since) > 0 {
+	if since := undoable(n, n.Differing(after, now)); len(since) > 0 {
 		return changedSince(n, c, since)
 	}
 	return t.Delete(now)
 }
 
-// undoUpdate puts the fields that the change changed back to what they were.
+// correct adds the entry that says that entry no longer holds.
+func (t *tx) correct(n *inventory.Noun, entry inventory.Object) error {
+	corrector, ok := entry.(inventory.Corrector)
+	if !ok {
+		return &inventory.Conflict{Noun: n.Name, UID: entry.Head().UID, Why: "entries of this kind are never changed or deleted"}
+	}
+	return t.Create(corrector.Correction(t.now, t.req))
+}
+
+// undoUpdate puts the fields that the change changed back to what they were. One that changed nothing which could be turned back is
+// left: checkUndo has seen that the rest of its request is worth it.
 func (t *tx) undoUpdate(n *inventory.Noun, c *inventory.Change) error {
 	now, err := t.Get(n, string(c.Object))
 	if err != nil {
 		return err
 	}
-	before, err := decode(n, c.Before)
+	before, after, err := pictures(n, c.Before, c.After)
 	if err != nil {
 		return err
 	}
-	after, err := decode(n, c.After)
-	if err != nil {
-		return err
-	}
-	back := undoable(n.Differing(before, after))
+	back := undoable(n, n.Differing(before, after))
 	if len(back) == 0 {
-		return &inventory.Conflict{Noun: n.Name, UID: c.Object, Why: "nothing of this change can be turned back: it changed what berth notes down by itself, or a secret"}
+		return nil
 	}
-	since := slices.DeleteFunc(undoable(n.Differing(after, now)), func(f inventory.Field) bool { return !hasField(back, f.Name) })
+	since := slices.DeleteFunc(n.Differing(after, now), func(f inventory.Field) bool { return !hasField(back, f.Name) })
 	if len(since) > 0 {
 		return changedSince(n, c, since)
 	}
@@ -130,10 +247,11 @@ func (t *tx) undoDelete(n *inventory.Noun, c *inventory.Change) error {
 	return t.create(obj)
 }
 
-// undoable are the fields that an undo may set.
-func undoable(fields []inventory.Field) []inventory.Field {
-	return slices.DeleteFunc(fields, func(f inventory.Field) bool {
-		return f.ReadOnly || f.Hidden || f.Kind == inventory.KindSecret
+// undoable are the fields that an undo may set: what people and their actions put there. What machines report stays true, whatever
+// people take back.
+func undoable(n *inventory.Noun, fields []inventory.Field) []inventory.Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f inventory.Field) bool {
+		return f.ReadOnly && n.Observed || f.Hidden || f.Kind == inventory.KindSecret
 	})
 }
 
@@ -147,6 +265,19 @@ func changedSince(n *inventory.Noun, c *inventory.Change, fields []inventory.Fie
 		names[i] = f.Name
 	}
 	return &inventory.Conflict{Noun: n.Name, UID: c.Object, Why: "changed since: " + strings.Join(names, ", ")}
+}
+
+// pictures reads an object before and after a change; what was not there is nil.
+func pictures(n *inventory.Noun, before, after json.RawMessage) (b, a inventory.Object, err error) {
+	if len(before) > 0 && string(before) != "null" {
+		if b, err = decode(n, before); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(after) > 0 && string(after) != "null" {
+		a, err = decode(n, after)
+	}
+	return b, a, err
 }
 
 // decode reads an object from the change log.
