@@ -18,8 +18,10 @@ type Device struct {
 	Rack       UID      `json:"rack" berth:"list,filter,ref=rack"`
 	Position   *float64 `json:"position" berth:"unit=U" help:"The lowest unit it takes, in steps of 0.5."`
 	Face       string   `json:"face" berth:"enum=|front|rear"`
-	Slot       int      `json:"slot" help:"Of what takes a part of a unit's width: which part, from 0 at the left."`
-	Side       string   `json:"side" berth:"enum=|left|right" help:"Of what takes no unit: the side of the rack it is mounted on."`
+	Slot       int      `json:"slot" help:"Of what takes a part of a unit's width: which part, from 0 at the left as seen from the front."`
+	Side       string   `json:"side" berth:"enum=|left|right" help:"Of what takes no unit: the side of the rack it is mounted on, as seen from the front."`
+	// OverReservation is why it may stand in units that are kept free for something else; it must say so for as long as it stands there.
+	OverReservation string `json:"over_reservation" help:"Why it may stand in reserved units."`
 
 	ProvisionState State `json:"provision_state" berth:"list,filter,readonly,enum=|unknown|discovered|ready|foreign|deployed|quarantined|retired"`
 	// StateReason says why, in a sentence: always set for quarantined.
@@ -28,11 +30,11 @@ type Device struct {
 	Operation UID    `json:"operation" berth:"filter,readonly,ref=operation"`
 	Profile   UID    `json:"profile" berth:"filter,ref=profile"`
 	Image     UID    `json:"image" berth:"filter,readonly,ref=image" help:"What berth wrote last."`
-	Power     string `json:"power" berth:"list,filter,readonly,enum=|on|off" help:"As the BMC said last; empty is not known."`
+	Power     string `json:"power" berth:"list,filter,volatile,enum=|on|off" help:"As the BMC said last; empty is not known."`
 	// NetbootOffer is true while the machine is offered the agent; else it is given its local disk.
-	NetbootOffer bool `json:"netboot_offer" berth:"readonly"`
+	NetbootOffer bool `json:"netboot_offer" berth:"volatile"`
 	// OfferedUntil ends an offer to a machine that nobody accepted: afterwards it is left alone until a person says so.
-	OfferedUntil *time.Time `json:"offered_until" berth:"readonly"`
+	OfferedUntil *time.Time `json:"offered_until" berth:"volatile"`
 
 	// The facts shown in lists, as the last observation had them.
 	Manufacturer string     `json:"manufacturer" berth:"list,filter,search,readonly"`
@@ -44,7 +46,7 @@ type Device struct {
 	CPUCores     int        `json:"cpu_cores" berth:"readonly"`
 	MemoryMiB    int64      `json:"memory_mib" gorm:"column:memory_mib" berth:"readonly,unit=MiB,title=Memory"`
 	DiskBytes    int64      `json:"disk_bytes" berth:"readonly,unit=B,title=Disk space"`
-	SeenAt       *time.Time `json:"seen_at" berth:"list,filter,readonly"`
+	SeenAt       *time.Time `json:"seen_at" berth:"list,filter,volatile"`
 	// HostKeys and Addresses are what the installed system reported.
 	HostKeys  []string `json:"host_keys" gorm:"serializer:json" berth:"readonly"`
 	Addresses []string `json:"addresses" gorm:"serializer:json" berth:"readonly"`
@@ -86,9 +88,9 @@ type BMC struct {
 	Pin      string     `json:"pin"`
 	MAC      string     `json:"mac" berth:"search"`
 	Firmware string     `json:"firmware" berth:"readonly"`
-	State    string     `json:"state" berth:"list,filter,readonly,enum=|ok|unreachable|refused|changed" help:"refused: wrong password; changed: another certificate than the one pinned."`
-	Problem  string     `json:"problem" berth:"readonly"`
-	SeenAt   *time.Time `json:"seen_at" berth:"readonly"`
+	State    string     `json:"state" berth:"list,filter,volatile,enum=|ok|unreachable|refused|changed" help:"refused: wrong password; changed: another certificate than the one pinned."`
+	Problem  string     `json:"problem" berth:"volatile"`
+	SeenAt   *time.Time `json:"seen_at" berth:"volatile"`
 }
 
 // Observation is what one look at a machine saw. The newest of each source is what the machine page shows.
@@ -159,6 +161,12 @@ func (d *Device) Check() error {
 }
 
 func (d *Device) checkPlace(bad *findings) {
+	if d.Slot < 0 || d.Slot > 3 {
+		bad.add("slot", "is from 0 to 3")
+	}
+	if d.Side != "" && d.Rack == "" {
+		bad.add("side", "needs a rack")
+	}
 	if d.Position == nil {
 		return
 	}

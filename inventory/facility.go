@@ -164,13 +164,14 @@ type Move struct {
 	Meta
 	MovePlan   UID      `json:"move_plan" berth:"list,filter,required,ref=move-plan"`
 	Device     UID      `json:"device" berth:"list,filter,required,ref=device"`
-	State      string   `json:"state" berth:"list,filter,enum=planned|removed|done|cancelled"`
+	State      string   `json:"state" berth:"list,filter,readonly,enum=planned|removed|done|cancelled" help:"Set by taking it out, by putting it in, and by calling it off."`
 	ToSite     UID      `json:"to_site" berth:"filter,ref=site"`
 	ToLocation UID      `json:"to_location" berth:"ref=location"`
 	ToRack     UID      `json:"to_rack" berth:"list,filter,ref=rack"`
 	ToPosition *float64 `json:"to_position" berth:"list,unit=U"`
 	ToFace     string   `json:"to_face" berth:"enum=|front|rear"`
 	ToSlot     int      `json:"to_slot"`
+	ToSide     string   `json:"to_side" berth:"enum=|left|right"`
 	// From is where it stood when it was taken out, kept for the way back.
 	From   map[string]string `json:"from" gorm:"serializer:json" berth:"readonly"`
 	DoneAt *time.Time        `json:"done_at" berth:"readonly"`

@@ -8,25 +8,33 @@ import (
 	"strings"
 )
 
+// FullWidth is the width of a rack in the parts that Placement counts in: a half, a third and a quarter of it are whole numbers.
+const FullWidth = 12
+
 // Placement is the room that a mounted device takes in its rack.
 type Placement struct {
 	Device *Device
 	// From is its lowest unit, and To the unit above its highest, in the rack's own numbers; both in steps of 0.5.
 	From, To float64
+	// Left and Right bound the part of the width it takes, in twelfths from the left as seen from the front: 0 and FullWidth for most.
+	Left, Right int
 	// Front and Rear tell which faces it takes: both for a device of full depth.
 	Front, Rear bool
 }
 
-func (p Placement) meets(q Placement) bool {
-	return p.From < q.To && q.From < p.To && (p.Front && q.Front || p.Rear && q.Rear)
+// Meets tells whether two placements want the same room.
+func (p Placement) Meets(q Placement) bool {
+	return p.From < q.To && q.From < p.To && p.Left < q.Right && q.Left < p.Right && (p.Front && q.Front || p.Rear && q.Rear)
 }
 
 // Units says the place in words: "unit 3", "units 3 to 4".
-func (p Placement) Units() string {
-	if p.To-p.From <= 1 {
-		return fmt.Sprintf("unit %g", p.From)
+func (p Placement) Units() string { return unitsText(p.From, p.To) }
+
+func unitsText(from, to float64) string {
+	if to-from <= 1 {
+		return fmt.Sprintf("unit %g", from)
 	}
-	return fmt.Sprintf("units %g to %g", p.From, p.To-min(1, p.To-p.From))
+	return fmt.Sprintf("units %g to %g", from, to-min(1, to-from))
 }
 
 // Clash is two devices in one place.
@@ -36,19 +44,19 @@ type Clash struct{ A, B Placement }
 // position, and those of types without height, take none. A device whose type is not known counts as one unit of full depth.
 func Occupancy(rack *Rack, devices []*Device, types map[UID]*DeviceType) (placed []Placement, clashes []Clash) {
 	for _, d := range devices {
-		if p, ok := placeOf(d, types[d.DeviceType]); ok && d.Rack == rack.UID {
+		if p, ok := PlaceOf(d, types[d.DeviceType]); ok && d.Rack == rack.UID {
 			placed = append(placed, p)
 		}
 	}
 	slices.SortFunc(placed, func(a, b Placement) int {
-		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Device.Face, b.Device.Face), cmp.Compare(a.Device.UID, b.Device.UID))
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Device.Face, b.Device.Face), cmp.Compare(a.Left, b.Left), cmp.Compare(a.Device.UID, b.Device.UID))
 	})
 	for i, a := range placed {
 		for _, b := range placed[i+1:] {
 			if b.From >= a.To {
 				break // what follows begins higher still
 			}
-			if a.meets(b) {
+			if a.Meets(b) {
 				clashes = append(clashes, Clash{a, b})
 			}
 		}
@@ -56,7 +64,25 @@ func Occupancy(rack *Rack, devices []*Device, types map[UID]*DeviceType) (placed
 	return placed, clashes
 }
 
-func placeOf(d *Device, kind *DeviceType) (Placement, bool) {
+// Slots is how many devices of the type stand side by side in one unit.
+func (t *DeviceType) Slots() int {
+	if t == nil {
+		return 1
+	}
+	switch t.RackWidth {
+	case "half":
+		return 2
+	case "third":
+		return 3
+	case "quarter":
+		return 4
+	}
+	return 1
+}
+
+// PlaceOf is the room that a device of the given type takes; false when it takes none. A type that is not known counts as one unit of
+// full depth.
+func PlaceOf(d *Device, kind *DeviceType) (Placement, bool) {
 	if d.Position == nil {
 		return Placement{}, false
 	}
@@ -64,7 +90,10 @@ func placeOf(d *Device, kind *DeviceType) (Placement, bool) {
 	if kind != nil {
 		height, deep = kind.UHeight, kind.IsFullDepth
 	}
-	return Placement{Device: d, From: *d.Position, To: *d.Position + height, Front: deep || d.Face != "rear", Rear: deep || d.Face == "rear"}, height > 0
+	part := FullWidth / kind.Slots()
+	left := min(max(d.Slot, 0), kind.Slots()-1) * part
+	return Placement{Device: d, From: *d.Position, To: *d.Position + height, Left: left, Right: left + part,
+		Front: deep || d.Face != "rear", Rear: deep || d.Face == "rear"}, height > 0
 }
 
 // Fits tells whether a placement lies within the rack, and if not, why.
@@ -76,10 +105,10 @@ func (r *Rack) Fits(p Placement) (why string, ok bool) {
 	return "", true
 }
 
-// CheckIn holds a device against the place it is put in: within the rack, and where nothing else is. A device in a rack is where the rack
-// is. Errors: *Invalid, *Conflict.
+// CheckIn holds a device against the place it is put in: within the rack, where nothing else is, and where nothing is kept free unless it
+// says why it may stand there. A device in a rack is where the rack is. Errors: *Invalid, *Conflict.
 func (d *Device) CheckIn(tx Tx, before Object) error {
-	if old, ok := before.(*Device); ok && old.Rack == d.Rack && old.Face == d.Face && old.DeviceType == d.DeviceType && samePosition(old.Position, d.Position) && old.Site == d.Site {
+	if old, ok := before.(*Device); ok && d.standsAs(old) {
 		return nil
 	}
 	if d.Rack == "" {
@@ -100,22 +129,34 @@ func (d *Device) CheckIn(tx Tx, before Object) error {
 	return d.checkRoom(tx, rack)
 }
 
+// standsAs tells whether nothing changed that decides where a device may stand.
+func (d *Device) standsAs(old *Device) bool {
+	return old.Rack == d.Rack && old.Face == d.Face && old.Slot == d.Slot && old.DeviceType == d.DeviceType &&
+		samePosition(old.Position, d.Position) && old.Site == d.Site && old.OverReservation == d.OverReservation
+}
+
 func samePosition(a, b *float64) bool { return a == b || (a != nil && b != nil && *a == *b) }
 
 func (d *Device) checkRoom(tx Tx, rack *Rack) error {
-	devices, err := TxList[Device](tx, Query{Filters: []Filter{Is("rack", d.Rack)}, Limit: MaxPage})
+	devices, err := devicesIn(tx, rack)
 	if err != nil {
-		return fmt.Errorf("look into rack %s: %w", rack.Name, err)
+		return err
 	}
 	devices = append(slices.DeleteFunc(devices, func(o *Device) bool { return o.UID == d.UID }), d)
 	types, err := typesOf(tx, devices)
 	if err != nil {
 		return err
 	}
-	if place, ok := placeOf(d, types[d.DeviceType]); ok {
-		if why, ok := rack.Fits(place); !ok {
-			return NotAllowed("device", "position", "%s", why)
-		}
+	kind := types[d.DeviceType]
+	if slots := kind.Slots(); d.Slot >= slots {
+		return NotAllowed("device", "slot", "%s", slotProblem(kind, slots))
+	}
+	place, ok := PlaceOf(d, kind)
+	if !ok {
+		return nil
+	}
+	if why, ok := rack.Fits(place); !ok {
+		return NotAllowed("device", "position", "%s", why)
 	}
 	_, clashes := Occupancy(rack, devices, types)
 	for _, clash := range clashes {
@@ -127,7 +168,25 @@ func (d *Device) checkRoom(tx Tx, rack *Rack) error {
 			return &Conflict{Noun: "device", UID: other.Device.UID, Why: fmt.Sprintf("%s of rack %s is taken by %s", other.Units(), rack.Name, other.Device.Name)}
 		}
 	}
-	return nil
+	if d.OverReservation != "" {
+		return nil
+	}
+	return place.checkReservations(tx, rack)
+}
+
+func slotProblem(kind *DeviceType, slots int) string {
+	if slots == 1 {
+		return "is for what takes a part of a unit's width, and this takes all of it"
+	}
+	return fmt.Sprintf("is from 0 to %d for a %s, which takes a %s of the width", slots-1, kind.Model, kind.RackWidth)
+}
+
+func devicesIn(tx Tx, rack *Rack) ([]*Device, error) {
+	devices, err := TxList[Device](tx, Query{Filters: []Filter{Is("rack", rack.UID)}, Limit: MaxPage})
+	if err != nil {
+		return nil, fmt.Errorf("look into rack %s: %w", rack.Name, err)
+	}
+	return devices, nil
 }
 
 func typesOf(tx Tx, devices []*Device) (map[UID]*DeviceType, error) {
@@ -182,21 +241,6 @@ func (l *Location) CheckIn(tx Tx, before Object) error {
 			return NotAllowed("location", "parent", "is at another site")
 		}
 		above = parent.Parent
-	}
-	return nil
-}
-
-// CheckIn holds a rack against its location. Errors: *Invalid.
-func (r *Rack) CheckIn(tx Tx, before Object) error {
-	if old, ok := before.(*Rack); r.Location == "" || ok && old.Location == r.Location && old.Site == r.Site {
-		return nil
-	}
-	location, err := TxGet[Location](tx, string(r.Location))
-	if err != nil {
-		return unknownRef(err, "rack", "location")
-	}
-	if location.Site != r.Site {
-		return NotAllowed("rack", "location", "%s is at another site", location.Name)
 	}
 	return nil
 }

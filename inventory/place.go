@@ -47,10 +47,10 @@ type Rack struct {
 	Name         string `json:"name" berth:"list,filter,search,required"`
 	FacilityID   string `json:"facility_id" berth:"search"`
 	Status       string `json:"status" berth:"list,filter,enum=reserved|available|planned|active|deprecated"`
-	UHeight      int    `json:"u_height" berth:"list,unit=U" help:"1 to 100; 42 when left empty."`
-	StartingUnit int    `json:"starting_unit" help:"The number of the lowest unit; 1 when left empty."`
+	UHeight      int    `json:"u_height" berth:"list,unit=U" help:"1 to 100; the rack type's or 42 when left empty."`
+	StartingUnit int    `json:"starting_unit" help:"The number of the lowest unit; the rack type's or 1 when left empty."`
 	DescUnits    bool   `json:"desc_units" help:"Units are counted from the top."`
-	Width        int    `json:"width" berth:"unit=in" help:"10, 19, 21 or 23; 19 when left empty."`
+	Width        int    `json:"width" berth:"unit=in" help:"10, 19, 21 or 23; the rack type's or 19 when left empty."`
 	Serial       string `json:"serial" berth:"search"`
 	AssetTag     string `json:"asset_tag" berth:"search"`
 	Description  string `json:"description" berth:"long"`
@@ -84,26 +84,5 @@ func (l *Location) Check() error {
 	bad := &findings{noun: "location"}
 	settleSlug(&l.Slug, l.Name, bad)
 	setDefault(&l.Status, "active")
-	return bad.err()
-}
-
-// Check fills in what is left empty and judges the rest. Errors: *Invalid.
-func (r *Rack) Check() error {
-	bad := &findings{noun: "rack"}
-	setDefault(&r.Status, "active")
-	setDefault(&r.UHeight, 42)
-	setDefault(&r.StartingUnit, 1)
-	setDefault(&r.Width, 19)
-	if r.UHeight < 1 || r.UHeight > 100 {
-		bad.add("u_height", "is from 1 to 100 U")
-	}
-	if r.StartingUnit < 1 || r.StartingUnit > 100 {
-		bad.add("starting_unit", "is from 1 to 100")
-	}
-	switch r.Width {
-	case 10, 19, 21, 23:
-	default:
-		bad.add("width", "is 10, 19, 21 or 23 in")
-	}
 	return bad.err()
 }

@@ -249,6 +249,7 @@ CREATE TABLE "moves" (
     "to_position"            DOUBLE PRECISION,
     "to_face"                TEXT NOT NULL,
     "to_slot"                BIGINT NOT NULL,
+    "to_side"                TEXT NOT NULL,
     "from"                   TEXT,
     "done_at"                TIMESTAMP,
     "done_by"                TEXT NOT NULL,

@@ -62,6 +62,7 @@ ALTER TABLE "assets" ADD COLUMN "import_ref" TEXT NOT NULL DEFAULT '';
 CREATE INDEX assets_import_ref ON "assets" ("import_ref", "uid");
 ALTER TABLE "devices" ADD COLUMN "slot" BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE "devices" ADD COLUMN "side" TEXT NOT NULL DEFAULT '';
+ALTER TABLE "devices" ADD COLUMN "over_reservation" TEXT NOT NULL DEFAULT '';
 ALTER TABLE "components" ADD COLUMN "module_type" TEXT NOT NULL DEFAULT '';
 CREATE INDEX components_module_type ON "components" ("module_type", "uid");
 ALTER TABLE "components" ADD COLUMN "module_bay" TEXT NOT NULL DEFAULT '';
