@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,10 +54,12 @@ func (p processID) alive() bool {
 	return err == nil && started == p.Started && !zombie(p.PID)
 }
 
-// zombie reports whether a process has ended and only waits for its parent.
+// zombie reports whether a process has ended and only waits for its parent: its state in /proc/PID/stat, behind its name in parentheses, is Z
+// or X (proc(5)). An empty command line is no sign of it: a process has none while it executes another program.
 func zombie(pid int) bool {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return err == nil && len(data) == 0
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	end := bytes.LastIndexByte(data, ')')
+	return err == nil && end > 0 && len(data) > end+2 && (data[end+2] == 'Z' || data[end+2] == 'X')
 }
 
 // runs reports whether its command line names a file below dir.
