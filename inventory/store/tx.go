@@ -28,13 +28,19 @@ type tx struct {
 	changes []*inventory.Change
 	touched map[string]bool             // tables
 	known   map[inventory.UID]bool      // objects that were seen to exist within this edit
-	pending []inventory.Object          // created, and of one noun: stored in one statement before anything else happens
+	pending []batch                     // created and not yet stored: before anything reads their table, or with many others of their noun
 	docs    map[inventory.UID]docChange // of the search index, not yet written
 	lost    error                       // why that failed: the edit cannot be stored any more, whatever its author makes of the error
 }
 
 // maxPending bounds the rows of a statement; PostgreSQL takes 65,535 values in one, SQLite 32,766.
 const maxPending = 100
+
+// batch is objects of one noun that wait to be stored in one statement.
+type batch struct {
+	noun *inventory.Noun
+	rows []inventory.Object
+}
 
 var errNoKey = errors.New("the record has no key to encrypt secrets with")
 
@@ -45,7 +51,7 @@ func (t *tx) Get(n *inventory.Noun, ref string) (inventory.Object, error) {
 	if err := t.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := t.flush(); err != nil {
+	if err := t.flushTable(n.Table); err != nil {
 		return nil, err
 	}
 	return get(t.db, n, ref)
@@ -55,7 +61,7 @@ func (t *tx) List(n *inventory.Noun, q inventory.Query) (inventory.Page, error) 
 	if err := t.ctx.Err(); err != nil {
 		return inventory.Page{}, err
 	}
-	if err := t.flush(); err != nil {
+	if err := t.flushFor(n, q); err != nil {
 		return inventory.Page{}, err
 	}
 	if err := t.writeDocs(); err != nil {
@@ -86,33 +92,56 @@ func (t *tx) create(obj inventory.Object) error {
 	if err := t.settle(n, obj, nil, n.Fields); err != nil {
 		return err
 	}
-	if len(t.pending) == maxPending || len(t.pending) > 0 && inventory.Describe(t.pending[0]) != n {
-		if err := t.flush(); err != nil {
-			return err
-		}
-	}
 	// What is kept is a copy: the caller may go on with obj.
 	row := reflect.New(reflect.TypeOf(obj).Elem())
 	row.Elem().Set(reflect.ValueOf(obj).Elem())
-	t.pending = append(t.pending, row.Interface().(inventory.Object))
+	if err := t.wait(n, row.Interface().(inventory.Object)); err != nil {
+		return err
+	}
 	t.known[head.UID] = true
 	return t.log(n, "create", nil, obj)
 }
 
-// flush stores what was created. Everything that reads or writes begins with it.
-func (t *tx) flush() error {
-	if t.lost != nil || len(t.pending) == 0 {
+// wait puts a new object beside others of its noun that are not stored yet, and stores them when they are many.
+func (t *tx) wait(n *inventory.Noun, row inventory.Object) error {
+	i := slices.IndexFunc(t.pending, func(b batch) bool { return b.noun == n })
+	if i < 0 {
+		i, t.pending = len(t.pending), append(t.pending, batch{noun: n})
+	}
+	t.pending[i].rows = append(t.pending[i].rows, row)
+	if len(t.pending[i].rows) < maxPending {
 		return t.lost
 	}
-	n := inventory.Describe(t.pending[0])
-	rows := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(t.pending[0])), 0, len(t.pending))
-	for _, obj := range t.pending {
-		rows = reflect.Append(rows, reflect.ValueOf(obj))
+	return t.flushTable(n.Table)
+}
+
+// flush stores everything that was created.
+func (t *tx) flush() error { return t.flushTable("") }
+
+// flushFor stores what a list may show: rows of its own table, and others where it names what they are called or looks into tags.
+func (t *tx) flushFor(n *inventory.Noun, q inventory.Query) error {
+	if q.NoNames && len(q.Tags) == 0 {
+		return t.flushTable(n.Table)
 	}
-	first := t.pending[0]
-	t.pending = t.pending[:0]
-	if err := t.db.Table(n.Table).Create(rows.Interface()).Error; err != nil {
-		t.lost = t.refused(n, first, err)
+	return t.flush()
+}
+
+// flushTable stores what was created of a table; of all of them if it is "". Everything that reads or writes a table begins with it.
+func (t *tx) flushTable(table string) error {
+	for i := range t.pending {
+		b := &t.pending[i]
+		if t.lost != nil || len(b.rows) == 0 || table != "" && b.noun.Table != table {
+			continue
+		}
+		rows := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(b.rows[0])), 0, len(b.rows))
+		for _, obj := range b.rows {
+			rows = reflect.Append(rows, reflect.ValueOf(obj))
+		}
+		first := b.rows[0]
+		b.rows = b.rows[:0]
+		if err := t.db.Table(b.noun.Table).Create(rows.Interface()).Error; err != nil {
+			t.lost = t.refused(b.noun, first, err)
+		}
 	}
 	return t.lost
 }
@@ -155,6 +184,9 @@ func (t *tx) Delete(obj inventory.Object) error {
 		return err
 	}
 	if err := t.mayChange(n, head, before.Head()); err != nil {
+		return err
+	}
+	if err := t.flush(); err != nil {
 		return err
 	}
 	if err := t.release(n, before); err != nil {
@@ -250,9 +282,6 @@ func (t *tx) checkRefs(n *inventory.Noun, obj inventory.Object, changed []invent
 	if len(parts) == 0 {
 		return nil
 	}
-	if err := t.flush(); err != nil {
-		return err
-	}
 	var found []inventory.UID
 	if err := t.db.Raw(strings.Join(parts, " UNION ALL "), args...).Scan(&found).Error; err != nil {
 		return fmt.Errorf("find what a %s refers to: %w", n.Name, err)
@@ -277,8 +306,8 @@ func (t *tx) checkKeyFree(n *inventory.Noun, obj inventory.Object, changed []inv
 	if i < 0 {
 		return nil
 	}
-	if err := t.flush(); err != nil {
-		return err
+	if holder, taken := t.pendingKey(n, changed[i], obj); taken {
+		return takenKey(n, holder, changed[i].Value(obj))
 	}
 	var other []inventory.UID
 	err := t.db.Raw(`SELECT "uid" FROM `+quote(n.Table)+" WHERE "+quote(n.Natural)+` = ? AND "uid" <> ?`, changed[i].Value(obj), obj.Head().UID).Scan(&other).Error
@@ -286,12 +315,24 @@ func (t *tx) checkKeyFree(n *inventory.Noun, obj inventory.Object, changed []inv
 		return fmt.Errorf("look for another %s with the same %s: %w", n.Name, n.Natural, err)
 	}
 	if len(other) > 0 {
-		return taken(n, other[0], changed[i].Value(obj))
+		return takenKey(n, other[0], changed[i].Value(obj))
 	}
 	return nil
 }
 
-func taken(n *inventory.Noun, holder inventory.UID, value any) error {
+// pendingKey looks for the natural key of obj among what was created and is not stored yet.
+func (t *tx) pendingKey(n *inventory.Noun, key inventory.Field, obj inventory.Object) (holder inventory.UID, taken bool) {
+	for _, b := range t.pending {
+		for _, row := range b.rows {
+			if b.noun.Table == n.Table && key.Value(row) == key.Value(obj) && row.Head().UID != obj.Head().UID {
+				return row.Head().UID, true
+			}
+		}
+	}
+	return "", false
+}
+
+func takenKey(n *inventory.Noun, holder inventory.UID, value any) error {
 	return &inventory.Conflict{Noun: n.Name, UID: holder, Why: fmt.Sprintf("there is a %s with the %s %q already", n.Name, n.Natural, fmt.Sprint(value))}
 }
 
