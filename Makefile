@@ -16,7 +16,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 DEPS := busybox-static ca-certificates chromium curl dnsmasq-base dosfstools e2fsprogs fdisk git \
 	grub-common grub-efi-amd64-bin grub-pc-bin ipmitool iproute2 ipxe-qemu kmod \
 	mmdebstrap mtools openipmi openssh-client ovmf pci.ids postgresql procps python3 \
-	qemu-system-x86 qemu-utils util-linux zstd
+	qemu-system-x86 qemu-utils util-linux zstd $(if $(shell command -v npm),,npm)
 
 # The packages with machines in them. Their machines are started one package at a
 # time and without the race detector, which would slow the wrong side.
@@ -44,6 +44,17 @@ deps: ## install the Debian packages that building, the lab and the tests need, 
 		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; \
 	fi; \
 	add || { echo "refreshing the package lists"; apt update && add; } || { tail -40 build/deps.log >&2; exit 1; }
+
+# axe-core looks for faults that keep people from using a page. It is a tool of the tests alone, and its content is pinned.
+AXE := axe-core-4.11.0
+AXE_SHA512 := 8a561a9c453cbf1c417b1a4977c716338125490ab841cb422ca8a1d1349f8c87c24137b21ffeb356b98825f2cfaca4ca2516e21be71f9d96d02230252661758d
+.PHONY: axe
+axe: build/axe/$(AXE).js ## fetch axe-core, which the tests of the pages ask
+build/axe/$(AXE).js:
+	@mkdir -p build/axe
+	cd build/axe && for try in 1 2 3; do npm pack --silent $(subst core-,core@,$(AXE)) >/dev/null && break; sleep 5; done
+	echo "$(AXE_SHA512)  build/axe/$(AXE).tgz" | sha512sum --check --quiet
+	tar -xzOf build/axe/$(AXE).tgz package/axe.min.js >$@
 
 .PHONY: build
 build: build/berth build/berth-agent ## build the static binaries build/berth and build/berth-agent
@@ -82,7 +93,7 @@ lint: ## check format, go vet and staticcheck
 # Tests share the machine with emulated ones: few packages at a time, long limits.
 .PHONY: test test-unit test-vm
 test: everything test-unit test-vm ## run all tests, one machine per firmware among them (root)
-test-unit: ## run the tests without machines, with the race detector
+test-unit: axe ## run the tests without machines, with the race detector
 	go test -race -p 2 -timeout 30m $$(go list ./... | grep -v '/internal/e2e$$')
 	go test -count=1 -timeout 30m ./internal/e2e
 test-vm: ## run the tests with machines only (needs build, agent and image)
