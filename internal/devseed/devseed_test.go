@@ -97,7 +97,7 @@ func TestSeedIsWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		switch n.Name {
-		case "account", "token", "session", "setting", "boot-attempt":
+		case "account", "token", "session", "setting", "boot-attempt", "webhook", "webhook-delivery", "notification", "import-run":
 		case "machine":
 			if page.Total != 300 {
 				t.Errorf("%d machines", page.Total)
@@ -122,6 +122,42 @@ func TestSeedIsWhole(t *testing.T) {
 	}
 	if err := Seed(context.Background(), s, -1, 1); err == nil {
 		t.Error("minus one machine")
+	}
+}
+
+// TestSeedMakesTheNumbersAskedFor: a crowd of assets that are not all machines, each part of which lies somewhere.
+func TestSeedMakesTheNumbersAskedFor(t *testing.T) {
+	s := open(t)
+	size := Size{Machines: 30, Assets: 500, Components: 3000}
+	if err := SeedAll(context.Background(), s, size, 1); err != nil {
+		t.Fatal(err)
+	}
+	count := func(noun string, filters ...inventory.Filter) int64 {
+		t.Helper()
+		n, _ := inventory.NounOf(noun)
+		page, err := s.List(context.Background(), n, inventory.Query{Limit: 1, Count: true, Filters: filters})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Total
+	}
+	empty := func(field string) inventory.Filter {
+		return inventory.Filter{Field: field, Op: inventory.OpEmpty, Value: "true"}
+	}
+	for what, got := range map[string][2]int64{
+		"machines": {count("machine"), 30}, "assets": {count("asset"), 500}, "components": {count("component"), 3000},
+		"components that are nowhere": {count("component", empty("device"), empty("parcel"), empty("location")), 0},
+		"assets in shipments":         {count("shipment-item"), 95},
+	} {
+		if got[0] != got[1] {
+			t.Errorf("%s: %d, want %d", what, got[0], got[1])
+		}
+	}
+	if shipments := count("shipment"); shipments < 5 || shipments > 8 {
+		t.Errorf("%d shipments", shipments)
+	}
+	if err := SeedAll(context.Background(), s, Size{Assets: most + 1}, 1); err == nil {
+		t.Error("too large a crowd")
 	}
 }
 

@@ -8,15 +8,20 @@ import (
 
 // ground is what machines stand on: made first, and referred to by all of them.
 type ground struct {
-	sites    []*inventory.Site
-	rooms    []*inventory.Location
-	racks    []*inventory.Rack
-	models   []*model
-	images   []*inventory.Image
-	profiles []*inventory.Profile
-	subnets  []*inventory.Subnet
+	sites        []*inventory.Site
+	rooms        []*inventory.Location
+	racks        []*inventory.Rack
+	models       []*model
+	images       []*inventory.Image
+	profiles     []*inventory.Profile
+	subnets      []*inventory.Subnet
+	parties      map[string][]*inventory.Organization // by what they do for us
+	acquisitions []*inventory.Acquisition
+	pdu          *inventory.Device // the first one, and the asset it is
+	spare        *inventory.Asset
+	machines     int
 	// at is where machine i stands: racks are filled from below, two units to a machine.
-	at func(machine int) (rack *inventory.Rack, position float64)
+	at func(thing int) (rack *inventory.Rack, position float64)
 }
 
 // model is a device type and what is usually in it.
@@ -61,13 +66,17 @@ var places = []struct{ name, slug, address, zone string }{
 
 const perRack = 20
 
-func (m maker) ground(machines int) (*ground, error) {
-	g := &ground{}
+func (m maker) ground(size Size) (*ground, error) {
+	g := &ground{parties: map[string][]*inventory.Organization{}, machines: size.Machines}
+	// Two of five assets that are no machines stand in racks too.
+	placed := size.Machines + size.Assets*2/5 + perRack
 	for _, step := range []func() error{
-		func() error { return m.sites(g, machines) },
+		func() error { return m.sites(g, placed) },
 		func() error { return m.models(g) },
 		func() error { return m.images(g) },
 		func() error { return m.networks(g) },
+		func() error { return m.parties(g) },
+		func() error { return m.acquire(g, max(size.Assets, size.Machines)) },
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -76,10 +85,10 @@ func (m maker) ground(machines int) (*ground, error) {
 	return g, nil
 }
 
-// sites makes a site for about every 400 machines, with a room and as many racks as are needed.
-func (m maker) sites(g *ground, machines int) error {
-	count := min(len(places), 1+machines/400)
-	racks := (machines + perRack - 1) / perRack
+// sites makes a site for about every 400 things in racks, with a room and as many racks as are needed.
+func (m maker) sites(g *ground, placed int) error {
+	count := min(len(places), 1+placed/400)
+	racks := (placed + perRack - 1) / perRack
 	for i, place := range places[:count] {
 		site := &inventory.Site{Name: place.name, Slug: place.slug, PhysicalAddress: place.address, TimeZone: place.zone, Facility: fmt.Sprintf("DC %d", i+1), SupplyVoltageV: 230}
 		if err := m.create(site); err != nil {
@@ -99,8 +108,8 @@ func (m maker) sites(g *ground, machines int) error {
 		}
 		g.racks = append(g.racks, rack)
 	}
-	g.at = func(machine int) (*inventory.Rack, float64) {
-		return g.racks[machine/perRack], float64(1 + 2*(machine%perRack))
+	g.at = func(thing int) (*inventory.Rack, float64) {
+		return g.racks[thing/perRack], float64(1 + 2*(thing%perRack))
 	}
 	return nil
 }

@@ -87,7 +87,8 @@ func (m maker) device(g *ground, kind *model, profile *inventory.Profile, state 
 func (m maker) address(g *ground, i int) string {
 	rack, _ := g.at(i)
 	site := slices.IndexFunc(g.sites, func(s *inventory.Site) bool { return s.UID == rack.Site })
-	return fmt.Sprintf("10.%d.%d.%d", 80+site, 1+i/250%250, 2+i%250)
+	n := i/perRack/len(g.sites)*perRack + i%perRack // the machine's number within its site
+	return fmt.Sprintf("10.%d.%d.%d", 80+site, 1+n/250%250, 2+n%250)
 }
 
 // unknown is a machine of which one packet was seen.
