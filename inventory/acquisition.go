@@ -38,7 +38,8 @@ type Acquisition struct {
 }
 
 // CostLine is what it cost to get things here beside their price: freight, duty, tax, insurance, hands. It is shared out over the items
-// of its shipment, or over the assets of its acquisition.
+// of its shipment, or over the assets of its acquisition; of a shipment with several orders in it a line that names both is shared out over the
+// items of that order.
 type CostLine struct {
 	Meta
 	Shipment    UID    `json:"shipment" berth:"list,filter,ref=shipment"`
@@ -52,6 +53,9 @@ type CostLine struct {
 	InvoiceNo   string `json:"invoice_no" berth:"search"`
 	// Recoverable cost, such as VAT that is paid back, adds nothing to what a thing is worth.
 	Recoverable bool `json:"recoverable"`
+	// A cost in another currency than the things is shared out once somebody says what it was in theirs; no rate is ever guessed.
+	ConvertedAmount   *int64 `json:"converted_amount" berth:"money=converted_currency" help:"What it was in the currency of the things, where that is another."`
+	ConvertedCurrency string `json:"converted_currency"`
 }
 
 // Book is a way of counting what things are worth: tax and management may differ.

@@ -10,29 +10,6 @@ func settleReference(reference *string, prefix string, uid UID) {
 }
 
 // Check fills in what is left empty and judges the rest. Errors: *Invalid.
-func (o *Organization) Check() error {
-	bad := &findings{noun: "organization"}
-	settleSlug(&o.Slug, o.Name, bad)
-	return bad.err()
-}
-
-// Check fills in what is left empty and judges the rest. Errors: *Invalid.
-func (a *Acquisition) Check() error {
-	settleReference(&a.Reference, map[string]string{"purchase": "P", "donation": "D", "loan": "L", "lease": "L", "transfer": "T"}[a.Kind], a.UID)
-	return nil
-}
-
-// Check fills in what is left empty. Errors: *Invalid.
-func (d *CustomsDeclaration) Check() error { settleReference(&d.Reference, "CD", d.UID); return nil }
-
-// Check fills in what is left empty and judges the rest. Errors: *Invalid.
-func (b *Book) Check() error {
-	bad := &findings{noun: "book"}
-	settleSlug(&b.Slug, b.Name, bad)
-	return bad.err()
-}
-
-// Check fills in what is left empty and judges the rest. Errors: *Invalid.
 func (t *Tag) Check() error {
 	bad := &findings{noun: "tag"}
 	settleSlug(&t.Slug, t.Name, bad)

@@ -61,7 +61,9 @@ CREATE TABLE "cost_lines" (
     "share_by"               TEXT NOT NULL,
     "on_date"                TEXT NOT NULL,
     "invoice_no"             TEXT NOT NULL,
-    "recoverable"            BOOLEAN NOT NULL
+    "recoverable"            BOOLEAN NOT NULL,
+    "converted_amount"       BIGINT,
+    "converted_currency"     TEXT NOT NULL
 );
 CREATE INDEX cost_lines_created_at ON "cost_lines" ("created_at", "uid");
 CREATE INDEX cost_lines_shipment ON "cost_lines" ("shipment", "uid");

@@ -161,9 +161,14 @@ var wellFormed = map[string]func(number int) any{
 	"actions":           func(int) any { return []string{"create", "update"} },
 	"conditions":        func(int) any { return "status = failed\nbefore.status != failed" },
 	"currency":          func(int) any { return "EUR" },
-	"url":               func(int) any { return "https://example.org/{tracking_code}" },
-	"tracking_url":      func(int) any { return "https://example.org/track" },
-	"header":            func(int) any { return "DHL-API-Key" },
+
+	"converted_currency": func(int) any { return "USD" },
+	"country":            func(int) any { return "DE" },
+	"fiscal_year_start":  func(int) any { return 4 },
+	"roles":              func(int) any { return []string{"donor", "carrier"} },
+	"url":                func(int) any { return "https://example.org/{tracking_code}" },
+	"tracking_url":       func(int) any { return "https://example.org/track" },
+	"header":             func(int) any { return "DHL-API-Key" },
 }
 
 func fill(f inventory.Field, v reflect.Value, number int) {
