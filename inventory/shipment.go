@@ -68,6 +68,7 @@ type ShipmentItem struct {
 	Meta
 	Shipment            UID        `json:"shipment" berth:"list,filter,required,ref=shipment"`
 	Parcel              UID        `json:"parcel" berth:"list,filter,ref=parcel"`
+	Line                int        `json:"line" berth:"readonly" help:"Its number on the list."`
 	Asset               UID        `json:"asset" berth:"list,filter,ref=asset"`
 	Acquisition         UID        `json:"acquisition" berth:"filter,ref=acquisition" help:"The order or donation it belongs to."`
 	Description         string     `json:"description" berth:"list,search"`
@@ -123,8 +124,8 @@ type TrackingSource struct {
 	Header       string     `json:"header" help:"To poll: the header that carries the secret, such as DHL-API-Key. Left empty it is sent as Authorization: Bearer."`
 	EveryMinutes int        `json:"every_minutes" berth:"unit=min" help:"60 when left empty."`
 	Enabled      bool       `json:"enabled" berth:"list,filter"`
-	SeenAt       *time.Time `json:"seen_at" berth:"list,readonly"`
-	Problem      string     `json:"problem" berth:"list,readonly"`
+	SeenAt       *time.Time `json:"seen_at" berth:"list,volatile"`
+	Problem      string     `json:"problem" berth:"list,volatile"`
 }
 
 // InsurancePolicy covers transport or property.

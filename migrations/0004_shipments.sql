@@ -139,6 +139,7 @@ CREATE TABLE "shipment_items" (
     "updated_at"             TIMESTAMP NOT NULL,
     "shipment"               TEXT NOT NULL,
     "parcel"                 TEXT NOT NULL,
+    "line"                   BIGINT NOT NULL,
     "asset"                  TEXT NOT NULL,
     "acquisition"            TEXT NOT NULL,
     "description"            TEXT NOT NULL,
