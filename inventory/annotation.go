@@ -102,7 +102,7 @@ type Webhook struct {
 	Conditions string   `json:"conditions" berth:"long" help:"One per line, all must hold: status = failed, before.status != failed, custody changed."`
 	SendMoney  bool     `json:"send_money" help:"Leave amounts in what is sent."`
 	Enabled    bool     `json:"enabled" berth:"list,filter"`
-	Problem    string   `json:"problem" berth:"list,readonly"`
+	Problem    string   `json:"problem" berth:"list,volatile"`
 }
 
 // WebhookDelivery is one message to one webhook, kept until it arrived or was given up.
@@ -151,6 +151,9 @@ type ImportRun struct {
 	Done    int    `json:"done" berth:"list"`
 	Created int    `json:"created" berth:"list"`
 	Updated int    `json:"updated" berth:"list"`
-	Problem string `json:"problem" berth:"long"`
-	By      string `json:"by" berth:"list"`
+	// Unchanged are those that were as the source has them already.
+	Unchanged int    `json:"unchanged"`
+	Problem   string `json:"problem" berth:"long"`
+	Why       string `json:"why"`
+	By        string `json:"by" berth:"list"`
 }

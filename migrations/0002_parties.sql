@@ -252,7 +252,9 @@ CREATE TABLE "import_runs" (
     "done"                   BIGINT NOT NULL,
     "created"                BIGINT NOT NULL,
     "updated"                BIGINT NOT NULL,
+    "unchanged"              BIGINT NOT NULL,
     "problem"                TEXT NOT NULL,
+    "why"                    TEXT NOT NULL,
     "by"                     TEXT NOT NULL
 );
 CREATE INDEX import_runs_created_at ON "import_runs" ("created_at", "uid");
