@@ -16,6 +16,9 @@ import (
 // batch is how many machines are made in one edit.
 const batch = 100
 
+// bulkBatch is how many other assets are: larger edits write fewer pages of the indexes twice.
+const bulkBatch = 500
+
 // Size is how large a crowd is.
 type Size struct {
 	Machines   int // that berth boots, with all that belongs to them: controllers, sights, history
@@ -102,9 +105,9 @@ func (s *seeding) others() error {
 		return components * n / max(1, assets)
 	}
 	from := s.size.Machines // tags and places go on where those of machines end
-	for first := 0; first < assets; first += batch {
+	for first := 0; first < assets; first += bulkBatch {
 		err := s.batch(1<<32+uint64(first), func(m maker) error {
-			return m.bulk(s.on, from+first, from+min(first+batch, assets), func(asset int) int { return parts(asset-from+1) - parts(asset-from) })
+			return m.bulk(s.on, from+first, from+min(first+bulkBatch, assets), func(asset int) int { return parts(asset-from+1) - parts(asset-from) })
 		})
 		if err != nil {
 			return err

@@ -22,7 +22,7 @@ func TestCreatesGatherByNoun(t *testing.T) {
 			}
 		}
 		s := openTest(t, opt)
-		const count = maxPending/2 + 10
+		count := maxPending(inventory.NounFor[inventory.Component]())/2 + 1
 		mustEdit(t, s, func(tx inventory.Tx) error {
 			for i := range count {
 				asset := &inventory.Asset{AssetTag: fmt.Sprintf("A-%03d", i)}
@@ -37,7 +37,7 @@ func TestCreatesGatherByNoun(t *testing.T) {
 			}
 			return nil
 		})
-		if got := inserts.Load(); got != 3 { // the assets, a hundred components, the others
+		if got := inserts.Load(); got != 3 { // the assets, as many components as go into one, and the others
 			t.Errorf("%d statements", got)
 		}
 		mustEdit(t, s, func(tx inventory.Tx) error {

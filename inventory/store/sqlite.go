@@ -54,7 +54,7 @@ func (s *Store) openSQLite(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.write, err = s.connectSQLite(path, 1, "synchronous(FULL)", "cache_size(-16000)"); err != nil {
+	if s.write, err = s.connectSQLite(path, 1, "synchronous(FULL)", "cache_size(-16000)", "wal_autocheckpoint(4000)"); err != nil {
 		return err
 	}
 	pool, err := s.write.DB()

@@ -33,8 +33,12 @@ type tx struct {
 	lost    error                       // why that failed: the edit cannot be stored any more, whatever its author makes of the error
 }
 
-// maxPending bounds the rows of a statement; PostgreSQL takes 65,535 values in one, SQLite 32,766.
-const maxPending = 100
+// maxValues bounds the values of an INSERT of several rows. PostgreSQL takes 65,535 in one and SQLite 32,766, but SQLite's driver looks
+// for each value among all the others: 600 are the cheapest for a row, and hardly dearer than more on PostgreSQL.
+const maxValues = 600
+
+// maxPending is how many objects of a noun are stored in one statement.
+func maxPending(n *inventory.Noun) int { return max(1, maxValues/len(n.Fields)) }
 
 // batch is objects of one noun that wait to be stored in one statement.
 type batch struct {
@@ -109,7 +113,7 @@ func (t *tx) wait(n *inventory.Noun, row inventory.Object) error {
 		i, t.pending = len(t.pending), append(t.pending, batch{noun: n})
 	}
 	t.pending[i].rows = append(t.pending[i].rows, row)
-	if len(t.pending[i].rows) < maxPending {
+	if len(t.pending[i].rows) < maxPending(n) {
 		return t.lost
 	}
 	return t.flushTable(n.Table)
@@ -417,9 +421,12 @@ func (t *tx) finish() error {
 	if err := t.writeDocs(); err != nil {
 		return err
 	}
+	if err := t.tellChanged(); err != nil {
+		return err
+	}
 	if len(t.changes) > 0 {
 		t.touched["changes"] = true
-		if err := t.db.CreateInBatches(t.changes, 100).Error; err != nil {
+		if err := t.db.CreateInBatches(t.changes, maxPending(inventory.NounFor[inventory.Change]())).Error; err != nil {
 			return fmt.Errorf("write the change log: %w", err)
 		}
 	}
@@ -427,6 +434,17 @@ func (t *tx) finish() error {
 		return nil
 	}
 	return t.store.driver.announce(t.db, slices.Sorted(maps.Keys(t.touched)))
+}
+
+// tellChanged lets whoever sends messages about changes store them with the changes themselves.
+func (t *tx) tellChanged() error {
+	if t.store.opt.OnChange == nil || len(t.changes) == 0 {
+		return nil
+	}
+	if err := t.store.opt.OnChange(t, t.changes); err != nil {
+		return err
+	}
+	return t.flush()
 }
 
 // release refuses to delete what others refer to, deletes what the object owns in the journals, and leaves history as it is.
