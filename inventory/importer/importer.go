@@ -120,6 +120,9 @@ func (b *builder) recognize(t *table) (recognized, error) {
 	if b.opt.Format == "csv" || b.opt.Format == "" && b.opt.Noun != "" {
 		return b.plain(t)
 	}
+	if n, ok := namedByFile(t); ok && b.opt.Format == "" && allFields(t, n) {
+		return b.plain(t)
+	}
 	f, k, ok := detect(t, b.opt.Format)
 	if ok {
 		b.is(f.Name)

@@ -14,7 +14,7 @@ var netboxKinds = []kind{
 	{name: "contact", rank: 3, needs: [][]string{{"name"}, {"email"}, {"phone", "title"}}, column: (*row).netboxContact},
 	{name: "site", rank: 4, needs: [][]string{{"name"}, {"status"}, {"facility", "region", "time zone", "physical address", "asns", "site group"}}, lacks: []string{"site", "rack", "device", "u height", "device type"}, helps: []string{"slug", "latitude", "shipping address"}, column: (*row).netboxSite},
 	{name: "location", rank: 5, needs: [][]string{{"site"}, {"name", "location"}, {"slug", "parent"}}, lacks: []string{"rack", "u height", "device type", "vid", "id"}, column: (*row).netboxLocation},
-	{name: "manufacturer", rank: 6, needs: [][]string{{"name"}}, lacks: []string{"color", "site", "status", "device", "group", "model"}, helps: []string{"slug", "device types", "inventory items", "platforms"}, column: (*row).netboxManufacturer},
+	{name: "manufacturer", rank: 6, needs: [][]string{{"name", "manufacturer"}, {"slug", "device types", "inventory items"}}, lacks: []string{"color", "site", "status", "device", "group", "model"}, helps: []string{"slug", "device types", "inventory items", "platforms"}, column: (*row).netboxManufacturer},
 	{name: "device role", rank: 7, needs: [][]string{{"name"}, {"color"}, {"vm role"}}, helps: []string{"slug"}, column: (*row).netboxWord},
 	{name: "rack role", rank: 7, needs: [][]string{{"name"}, {"color"}, {"racks"}}, helps: []string{"slug"}, column: (*row).netboxWord},
 	{name: "platform", rank: 7, needs: [][]string{{"name"}, {"config template", "virtual machines", "vms"}}, lacks: []string{"color", "site"}, column: (*row).netboxWord},

@@ -13,8 +13,7 @@ func plainNoun(t *table, named string) (*inventory.Noun, error) {
 	if named != "" {
 		return mustNoun(named), nil
 	}
-	file := strings.ReplaceAll(stem(t.file), " ", "-")
-	if n, ok := inventory.NounOf(file); ok && n.Edit != inventory.LevelNone {
+	if n, ok := namedByFile(t); ok {
 		return n, nil
 	}
 	var fits []string
@@ -22,7 +21,7 @@ func plainNoun(t *table, named string) (*inventory.Noun, error) {
 		if n.Edit == inventory.LevelNone || n.Where != nil {
 			continue
 		}
-		if !slices.ContainsFunc(t.names, func(name string) bool { return name != "" && fieldFor(n, name) == "" }) {
+		if allFields(t, n) {
 			fits = append(fits, n.Name)
 		}
 	}
@@ -30,6 +29,17 @@ func plainNoun(t *table, named string) (*inventory.Noun, error) {
 		return mustNoun(fits[0]), nil
 	}
 	return nil, unreadable(t.file, "it cannot be told what its rows are: choose a format, or say the noun (noun=asset). Its columns are %s", shorten(strings.Join(t.header, ", ")))
+}
+
+// namedByFile is the noun whose name the file bears: "assets.csv".
+func namedByFile(t *table) (*inventory.Noun, bool) {
+	n, ok := inventory.NounOf(strings.ReplaceAll(stem(t.file), " ", "-"))
+	return n, ok && n.Edit != inventory.LevelNone && n.Where == nil
+}
+
+// allFields tells whether every column is a field of n.
+func allFields(t *table, n *inventory.Noun) bool {
+	return !slices.ContainsFunc(t.names, func(name string) bool { return name != "" && fieldFor(n, name) == "" })
 }
 
 // fieldFor is the field that a column names: by its name, or by its title as pages show it.
