@@ -58,7 +58,7 @@ var roots = []string{"inventory", "pxe", "bmc", "storage"}
 
 // services are what can be done to the record beside editing it: functions over its transactions, without sockets or databases.
 var services = []string{"inventory/logistics", "inventory/carrier", "inventory/claims", "inventory/finance", "inventory/paper", "inventory/blob",
-	"inventory/elevation", "inventory/label", "inventory/importer", "inventory/text", "inventory/notify", "inventory/stocktake"}
+	"inventory/elevation", "inventory/label", "inventory/importer", "inventory/text", "inventory/notify", "inventory/placement", "inventory/stocktake"}
 
 var ownRules = []rule{
 	{"inventory", nil, "the record is pure: it is checked, stored and sent by others"},
@@ -68,6 +68,7 @@ var ownRules = []rule{
 	{"migrations", nil, "SQL and the embedding of it"},
 	{"inventory/store", []string{"inventory", "migrations"}, "keeps the record in SQL"},
 	{"inventory/paper", []string{"inventory"}, "sets a page as PDF; papers of every kind are printed with it"},
+	{"inventory/notify/...", []string{"inventory", "inventory/notify"}, "carries messages out for notify: one speaks HTTP, one SMTP"},
 	{"inventory/...", []string{"inventory", "inventory/paper"}, "carries the record out; siblings meet in web and cmd"},
 	{"pxe/...", []string{"pxe"}, "moves bytes on the wire and asks the contract what to send; it has never heard of a rack"},
 	{"bmc/...", []string{"bmc"}, "a driver speaks one protocol behind the contract"},
