@@ -34,6 +34,9 @@ type Options struct {
 	Log    *slog.Logger
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+	// OnChange is called at the end of each edit that people will find in the change log, with its entries, and may store more through tx;
+	// nil does nothing. What it stores is committed with the edit, and an error of it refuses the edit.
+	OnChange func(tx inventory.Tx, changes []*inventory.Change) error
 	// OnSQL is told each statement, for tests and counters. Its text may hold values.
 	OnSQL func(sql string)
 }
