@@ -46,6 +46,23 @@ type Tx interface {
 	Delete(obj Object) error
 }
 
+// Recreator is a Tx that can store a new object under the time of creation that it brings along: one that comes back from a text was not
+// made today.
+type Recreator interface {
+	Recreate(obj Object) error
+}
+
+// Snapshotter is a Record that can be read as it is at one moment, however long the reading takes and whoever edits meanwhile.
+type Snapshotter interface {
+	Snapshot(ctx context.Context, fn func(at Reader) error) error
+}
+
+// Reader is what a snapshot offers.
+type Reader interface {
+	List(ctx context.Context, n *Noun, q Query) (Page, error)
+	Get(ctx context.Context, n *Noun, ref string) (Object, error)
+}
+
 // Request says on whose behalf an edit is made. ID groups the changes that one request caused.
 type Request struct {
 	ID  UID

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -247,14 +248,14 @@ func satisfy(t *testing.T, s *Store, n *inventory.Noun, obj inventory.Object) {
 	t.Helper()
 	for _, f := range n.Fields {
 		if f.Kind == inventory.KindRef && f.Required {
-			target := filled(nounOf(f.Ref), int(uidNumber(inventory.NewUID())))
+			target := filled(nounOf(f.Ref), nextNumber())
 			satisfy(t, s, nounOf(f.Ref), target)
 			create(t, s, target)
 			f.Set(obj, target.Head().UID)
 		}
 	}
 	if n.Attached {
-		site := filled(nounOf("site"), int(uidNumber(inventory.NewUID())))
+		site := filled(nounOf("site"), nextNumber())
 		create(t, s, site)
 		attach(n, obj, nounOf("site"), site.Head().UID)
 	}
@@ -268,10 +269,10 @@ func attach(n *inventory.Noun, obj inventory.Object, target *inventory.Noun, uid
 	f.Set(obj, uid)
 }
 
-func uidNumber(u inventory.UID) (n uint16) {
-	fmt.Sscanf(string(u[:4]), "%x", &n)
-	return n
-}
+// nextNumber tells the objects that filled makes apart.
+func nextNumber() int { return 10_000 + int(numbers.Add(1)) }
+
+var numbers atomic.Int64 // above those that tests choose
 
 // TestCopyBeforeMigration: before the schema of a record changes, a copy is kept that opens with the schema it had.
 func TestCopyBeforeMigration(t *testing.T) {

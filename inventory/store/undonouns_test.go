@@ -27,7 +27,7 @@ func refer(t *testing.T, s *Store, n *inventory.Noun, obj inventory.Object) {
 		if f.Kind != inventory.KindRef || f.Value(obj) != inventory.UID("") || nounOf(f.Ref).Journal {
 			continue
 		}
-		target := filled(nounOf(f.Ref), int(uidNumber(inventory.NewUID())))
+		target := filled(nounOf(f.Ref), nextNumber())
 		satisfy(t, s, nounOf(f.Ref), target)
 		create(t, s, target)
 		f.Set(obj, target.Head().UID)
