@@ -161,14 +161,14 @@ func (s *Server) stockTakeScan(w http.ResponseWriter, r *http.Request, who calle
 }
 
 func (s *Server) stockTakeReport(w http.ResponseWriter, r *http.Request, who caller) error {
-	report, err := s.look(r, who)
+	report, err := s.walkSoFar(r, who)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, wireReport(report))
+	return writeJSON(w, http.StatusOK, wireWalk(report))
 }
 
-func (s *Server) look(r *http.Request, who caller) (report *stocktake.Report, err error) {
+func (s *Server) walkSoFar(r *http.Request, who caller) (report *stocktake.Report, err error) {
 	err = s.stockTake(r, who, "", func(tx inventory.Tx, st *inventory.StockTake) error {
 		report, err = stocktake.Look(tx, st)
 		return err
@@ -176,7 +176,7 @@ func (s *Server) look(r *http.Request, who caller) (report *stocktake.Report, er
 	return report, err
 }
 
-func wireReport(r *stocktake.Report) api.StockTakeReport {
+func wireWalk(r *stocktake.Report) api.StockTakeReport {
 	return api.StockTakeReport{StockTake: r.StockTake, Expected: list(r.Expected), Unexpected: list(r.Unexpected), New: list(r.New), Missing: list(r.Missing)}
 }
 
@@ -193,7 +193,7 @@ func (s *Server) stockTakeClose(w http.ResponseWriter, r *http.Request, who call
 		err = s.stockTake(r, who, in.Why, func(tx inventory.Tx, st *inventory.StockTake) error {
 			report, err := stocktake.Close(tx, st, in.MarkMissing)
 			if err == nil {
-				out = wireReport(report)
+				out = wireWalk(report)
 			}
 			return err
 		})
