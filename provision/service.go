@@ -34,6 +34,8 @@ type Config struct {
 	Console []string
 	// BootURL is where machines reach the boot listener when their subnet does not say.
 	BootURL string
+	// Routines are the server's own recurring work.
+	Routines []Routine
 	// Holder names this server; it stays the same after a restart.
 	Holder string
 	Logger *slog.Logger
@@ -101,9 +103,13 @@ func New(c Config) *Service {
 
 // sequences lists every kind of operation there is.
 func (s *Service) sequences() []*Sequence {
-	return []*Sequence{
+	list := []*Sequence{
 		s.enrol(), s.inspect(), s.deploy(KindDeploy), s.deploy(KindReimage), s.release(), s.power(), s.pollBMC(), s.importURL(),
 	}
+	for _, r := range s.Routines {
+		list = append(list, s.routine(r))
+	}
+	return list
 }
 
 // The kinds of operation.
@@ -131,6 +137,9 @@ func (s *Service) Serve(ctx context.Context) error {
 	group.Go(func() error { return s.engine.Serve(ctx) })
 	group.Go(func() error { return s.book.serve(ctx) })
 	group.Go(func() error { return s.watchBMCs(ctx) })
+	for _, r := range s.Routines {
+		group.Go(func() error { return s.watchRoutine(ctx, r) })
+	}
 	return group.Wait()
 }
 
