@@ -8,6 +8,7 @@ import (
 
 	"berth/api"
 	"berth/inventory"
+	"berth/inventory/logistics"
 )
 
 // Accept says that a discovered machine is ours to work on: from here on it may be written to. It gets its name, its asset and its parts.
@@ -34,6 +35,10 @@ func (s *Service) Accept(ctx context.Context, req inventory.Request, machine str
 			return err
 		}
 		if err := s.ownAsset(tx, d, o.Asset, facts); err != nil {
+			return err
+		}
+		// The line of the packing list first: it is held against what the record knew before this look.
+		if err := logistics.Verify(tx, req.By.Name, d, facts); err != nil {
 			return err
 		}
 		if err := s.compare(tx, d, facts); err != nil {
@@ -78,9 +83,14 @@ func place(tx inventory.Tx, d *inventory.Device, o api.AcceptRequest) error {
 	return nil
 }
 
+// NewAsset stands for an asset in AcceptRequest where the machine is none of those on record, whatever is proposed.
+const NewAsset = "-"
+
 // ownAsset joins the machine to its asset: the one that was named, or a new one made from what the machine says of itself.
 func (s *Service) ownAsset(tx inventory.Tx, d *inventory.Device, ref string, f inventory.Facts) error {
-	if ref != "" {
+	if ref == NewAsset {
+		d.Asset = ""
+	} else if ref != "" {
 		a, err := inventory.TxGet[inventory.Asset](tx, ref)
 		if errors.Is(err, inventory.ErrNotFound) {
 			return inventory.NotAllowed("machine", "asset", "there is no asset %q", clip(ref, 80))
@@ -94,7 +104,7 @@ func (s *Service) ownAsset(tx inventory.Tx, d *inventory.Device, ref string, f i
 	if d.Asset != "" {
 		return nil
 	}
-	a := &inventory.Asset{AssetTag: "berth-" + string(d.UID[:8]), Kind: "device", Name: d.Name, Serial: clip(f.System.Serial, 100),
+	a := &inventory.Asset{AssetTag: logistics.MadeTag(d.UID), Kind: "device", Name: d.Name, Serial: clip(f.System.Serial, 100),
 		SystemUUID: clip(f.System.UUID, 60), Custody: "installed", Condition: "unknown", Site: d.Site, Location: d.Location}
 	if err := tx.Create(a); err != nil {
 		return err

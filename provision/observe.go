@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"berth/inventory"
+	"berth/inventory/logistics"
 )
 
 // observe stores what a source saw of a device, and what follows: the device's own facts, its identifiers, its deviations. The device
@@ -24,6 +25,10 @@ func (s *Service) observe(tx inventory.Tx, d *inventory.Device, at *inventory.Bo
 		return nil, err
 	}
 	if err := learnIdentity(tx, d.UID, f); err != nil {
+		return nil, err
+	}
+	// Before anything is taken from the look: a line of a packing list is held against what the record knew.
+	if err := logistics.Observed(tx, d, f); err != nil {
 		return nil, err
 	}
 	if err := s.compare(tx, d, f); err != nil {
@@ -363,6 +368,9 @@ func (s *Service) sameMachine(tx inventory.Tx, req inventory.Request, v *invento
 		if err := learnIdentity(tx, known.UID, facts); err != nil {
 			return err
 		}
+		if err := logistics.Observed(tx, known, facts); err != nil {
+			return err
+		}
 		if err := s.compare(tx, known, facts); err != nil {
 			return err
 		}
@@ -447,7 +455,7 @@ func (s *Service) updateDeviations(tx inventory.Tx, d *inventory.Device, source 
 	key := func(v inventory.Deviation) string { return v.Part + "\x00" + v.Field }
 	open := map[string]*inventory.Deviation{}
 	for _, v := range old {
-		if v.Part != "identity" && v.Verdict != "resolved" {
+		if v.Part != "identity" && v.ShipmentItem == "" && v.Verdict != "resolved" {
 			open[key(*v)] = v
 		}
 	}
@@ -567,7 +575,11 @@ func (s *Service) verdict(tx inventory.Tx, req inventory.Request, v *inventory.D
 	if verdict == "keep_intended" && v.Part == "identity" {
 		return s.sameMachine(tx, req, v, remark) // the question goes with the double
 	}
-	if verdict == "take_observed" && v.Part != "identity" {
+	if verdict == "take_observed" && v.ShipmentItem != "" {
+		if err := logistics.TakeObserved(tx, v); err != nil {
+			return err
+		}
+	} else if verdict == "take_observed" && v.Part != "identity" {
 		if err := s.takeObserved(tx, v); err != nil {
 			return err
 		}
