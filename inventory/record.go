@@ -63,6 +63,16 @@ type Reader interface {
 	Get(ctx context.Context, n *Noun, ref string) (Object, error)
 }
 
+// Backup is what a backup of the record says about itself.
+type Backup struct {
+	Format int       `json:"format"`
+	Schema int64     `json:"schema"`
+	MadeAt time.Time `json:"made_at"`
+	// Rows by table; known when the backup is whole.
+	Rows      map[string]int64 `json:"rows,omitempty"`
+	Documents int              `json:"documents"`
+}
+
 // Request says on whose behalf an edit is made. ID groups the changes that one request caused.
 type Request struct {
 	ID  UID

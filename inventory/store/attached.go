@@ -58,6 +58,9 @@ func (t *tx) detach(n *inventory.Noun, uid inventory.UID) error {
 			args = append(args, uid)
 		}
 	}
+	if err := t.flush(); err != nil {
+		return err
+	}
 	var rows []struct {
 		Noun string
 		UID  inventory.UID

@@ -31,6 +31,7 @@ func (s *Store) snapshot(ctx context.Context, fn func(db *gorm.DB) error) error 
 		begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 	}
 	return s.driver.explain(s.read.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		db = db.Session(&gorm.Session{NewDB: true, Context: ctx}) // else the conditions of one statement would stay for the next
 		if err := db.Exec(begin).Error; err != nil {
 			return fmt.Errorf("begin to read: %w", err)
 		}
