@@ -59,10 +59,10 @@ CREATE TABLE "documents" (
     "uploaded_by"            TEXT NOT NULL
 );
 CREATE INDEX documents_created_at ON "documents" ("created_at", "uid");
-CREATE INDEX documents_name ON "documents" ("name", "uid");
-CREATE INDEX documents_kind ON "documents" ("kind", "uid");
-CREATE INDEX documents_digest ON "documents" ("digest", "uid");
-CREATE INDEX documents_date ON "documents" ("date", "uid");
+CREATE INDEX documents_name ON "documents" ("name", "created_at", "uid");
+CREATE INDEX documents_kind ON "documents" ("kind", "created_at", "uid");
+CREATE INDEX documents_digest ON "documents" ("digest", "created_at", "uid");
+CREATE INDEX documents_date ON "documents" ("date", "created_at", "uid");
 
 CREATE TABLE "attachments" (
     "uid"                    TEXT PRIMARY KEY,
@@ -75,9 +75,9 @@ CREATE TABLE "attachments" (
     "caption"                TEXT NOT NULL
 );
 CREATE INDEX attachments_created_at ON "attachments" ("created_at", "uid");
-CREATE INDEX attachments_document ON "attachments" ("document", "uid");
-CREATE INDEX attachments_noun ON "attachments" ("noun", "uid");
-CREATE INDEX attachments_object ON "attachments" ("object", "uid");
+CREATE INDEX attachments_document ON "attachments" ("document", "created_at", "uid");
+CREATE INDEX attachments_noun ON "attachments" ("noun", "created_at", "uid");
+CREATE INDEX attachments_object ON "attachments" ("object", "created_at", "uid");
 
 CREATE TABLE "tags" (
     "uid"                    TEXT PRIMARY KEY,
@@ -102,9 +102,9 @@ CREATE TABLE "taggings" (
     "object"                 TEXT NOT NULL
 );
 CREATE INDEX taggings_created_at ON "taggings" ("created_at", "uid");
-CREATE INDEX taggings_tag ON "taggings" ("tag", "uid");
-CREATE INDEX taggings_noun ON "taggings" ("noun", "uid");
-CREATE INDEX taggings_object ON "taggings" ("object", "uid");
+CREATE INDEX taggings_tag ON "taggings" ("tag", "created_at", "uid");
+CREATE INDEX taggings_noun ON "taggings" ("noun", "created_at", "uid");
+CREATE INDEX taggings_object ON "taggings" ("object", "created_at", "uid");
 
 CREATE TABLE "custom_fields" (
     "uid"                    TEXT PRIMARY KEY,
@@ -134,10 +134,10 @@ CREATE TABLE "custom_values" (
     "value"                  TEXT NOT NULL
 );
 CREATE INDEX custom_values_created_at ON "custom_values" ("created_at", "uid");
-CREATE INDEX custom_values_custom_field ON "custom_values" ("custom_field", "uid");
-CREATE INDEX custom_values_noun ON "custom_values" ("noun", "uid");
-CREATE INDEX custom_values_object ON "custom_values" ("object", "uid");
-CREATE INDEX custom_values_value ON "custom_values" ("value", "uid");
+CREATE INDEX custom_values_custom_field ON "custom_values" ("custom_field", "created_at", "uid");
+CREATE INDEX custom_values_noun ON "custom_values" ("noun", "created_at", "uid");
+CREATE INDEX custom_values_object ON "custom_values" ("object", "created_at", "uid");
+CREATE INDEX custom_values_value ON "custom_values" ("value", "created_at", "uid");
 
 CREATE TABLE "comments" (
     "uid"                    TEXT PRIMARY KEY,
@@ -151,9 +151,9 @@ CREATE TABLE "comments" (
     "by"                     TEXT NOT NULL
 );
 CREATE INDEX comments_created_at ON "comments" ("created_at", "uid");
-CREATE INDEX comments_noun ON "comments" ("noun", "uid");
-CREATE INDEX comments_object ON "comments" ("object", "uid");
-CREATE INDEX comments_kind ON "comments" ("kind", "uid");
+CREATE INDEX comments_noun ON "comments" ("noun", "created_at", "uid");
+CREATE INDEX comments_object ON "comments" ("object", "created_at", "uid");
+CREATE INDEX comments_kind ON "comments" ("kind", "created_at", "uid");
 
 CREATE TABLE "saved_filters" (
     "uid"                    TEXT PRIMARY KEY,
@@ -205,9 +205,9 @@ CREATE TABLE "webhook_deliveries" (
     "body"                   TEXT
 );
 CREATE INDEX webhook_deliveries_created_at ON "webhook_deliveries" ("created_at", "uid");
-CREATE INDEX webhook_deliveries_webhook ON "webhook_deliveries" ("webhook", "uid");
-CREATE INDEX webhook_deliveries_change ON "webhook_deliveries" ("change", "uid");
-CREATE INDEX webhook_deliveries_state ON "webhook_deliveries" ("state", "uid");
+CREATE INDEX webhook_deliveries_webhook ON "webhook_deliveries" ("webhook", "created_at", "uid");
+CREATE INDEX webhook_deliveries_change ON "webhook_deliveries" ("change", "created_at", "uid");
+CREATE INDEX webhook_deliveries_state ON "webhook_deliveries" ("state", "created_at", "uid");
 CREATE INDEX webhook_deliveries_next_at ON "webhook_deliveries" ("next_at", "uid");
 
 CREATE TABLE "notifications" (
@@ -229,13 +229,13 @@ CREATE TABLE "notifications" (
     "mailed_at"              TIMESTAMP
 );
 CREATE INDEX notifications_created_at ON "notifications" ("created_at", "uid");
-CREATE INDEX notifications_kind ON "notifications" ("kind", "uid");
-CREATE INDEX notifications_severity ON "notifications" ("severity", "uid");
-CREATE INDEX notifications_noun ON "notifications" ("noun", "uid");
-CREATE INDEX notifications_object ON "notifications" ("object", "uid");
-CREATE INDEX notifications_due_on ON "notifications" ("due_on", "uid");
-CREATE INDEX notifications_state ON "notifications" ("state", "uid");
-CREATE INDEX notifications_key ON "notifications" ("key", "uid");
+CREATE INDEX notifications_kind ON "notifications" ("kind", "created_at", "uid");
+CREATE INDEX notifications_severity ON "notifications" ("severity", "created_at", "uid");
+CREATE INDEX notifications_noun ON "notifications" ("noun", "created_at", "uid");
+CREATE INDEX notifications_object ON "notifications" ("object", "created_at", "uid");
+CREATE INDEX notifications_due_on ON "notifications" ("due_on", "created_at", "uid");
+CREATE INDEX notifications_state ON "notifications" ("state", "created_at", "uid");
+CREATE INDEX notifications_key ON "notifications" ("key", "created_at", "uid");
 
 CREATE TABLE "import_runs" (
     "uid"                    TEXT PRIMARY KEY,

@@ -96,7 +96,7 @@ CREATE TABLE "power_ports" (
     "measured_draw_w"        BIGINT,
     "measured_at"            TIMESTAMP
 );
-CREATE INDEX power_ports_device ON "power_ports" ("device", "uid");
+CREATE INDEX power_ports_device ON "power_ports" ("device", "name", "uid");
 CREATE INDEX power_ports_name ON "power_ports" ("name", "uid");
 
 CREATE TABLE "power_outlets" (
@@ -110,9 +110,9 @@ CREATE TABLE "power_outlets" (
     "power_port"             TEXT NOT NULL,
     "feed_leg"               TEXT NOT NULL
 );
-CREATE INDEX power_outlets_device ON "power_outlets" ("device", "uid");
+CREATE INDEX power_outlets_device ON "power_outlets" ("device", "name", "uid");
 CREATE INDEX power_outlets_name ON "power_outlets" ("name", "uid");
-CREATE INDEX power_outlets_power_port ON "power_outlets" ("power_port", "uid");
+CREATE INDEX power_outlets_power_port ON "power_outlets" ("power_port", "name", "uid");
 
 CREATE TABLE "cables" (
     "uid"                    TEXT PRIMARY KEY,
@@ -135,16 +135,16 @@ CREATE TABLE "cables" (
     "description"            TEXT NOT NULL
 );
 CREATE INDEX cables_label ON "cables" ("label", "uid");
-CREATE INDEX cables_type ON "cables" ("type", "uid");
-CREATE INDEX cables_status ON "cables" ("status", "uid");
-CREATE INDEX cables_a_interface ON "cables" ("a_interface", "uid");
-CREATE INDEX cables_a_power_port ON "cables" ("a_power_port", "uid");
-CREATE INDEX cables_a_power_outlet ON "cables" ("a_power_outlet", "uid");
-CREATE INDEX cables_a_power_feed ON "cables" ("a_power_feed", "uid");
-CREATE INDEX cables_b_interface ON "cables" ("b_interface", "uid");
-CREATE INDEX cables_b_power_port ON "cables" ("b_power_port", "uid");
-CREATE INDEX cables_b_power_outlet ON "cables" ("b_power_outlet", "uid");
-CREATE INDEX cables_b_power_feed ON "cables" ("b_power_feed", "uid");
+CREATE INDEX cables_type ON "cables" ("type", "label", "uid");
+CREATE INDEX cables_status ON "cables" ("status", "label", "uid");
+CREATE INDEX cables_a_interface ON "cables" ("a_interface", "label", "uid");
+CREATE INDEX cables_a_power_port ON "cables" ("a_power_port", "label", "uid");
+CREATE INDEX cables_a_power_outlet ON "cables" ("a_power_outlet", "label", "uid");
+CREATE INDEX cables_a_power_feed ON "cables" ("a_power_feed", "label", "uid");
+CREATE INDEX cables_b_interface ON "cables" ("b_interface", "label", "uid");
+CREATE INDEX cables_b_power_port ON "cables" ("b_power_port", "label", "uid");
+CREATE INDEX cables_b_power_outlet ON "cables" ("b_power_outlet", "label", "uid");
+CREATE INDEX cables_b_power_feed ON "cables" ("b_power_feed", "label", "uid");
 
 CREATE TABLE "module_types" (
     "uid"                    TEXT PRIMARY KEY,
@@ -176,9 +176,9 @@ CREATE TABLE "module_bays" (
     "kind"                   TEXT NOT NULL,
     "description"            TEXT NOT NULL
 );
-CREATE INDEX module_bays_device ON "module_bays" ("device", "uid");
+CREATE INDEX module_bays_device ON "module_bays" ("device", "name", "uid");
 CREATE INDEX module_bays_name ON "module_bays" ("name", "uid");
-CREATE INDEX module_bays_kind ON "module_bays" ("kind", "uid");
+CREATE INDEX module_bays_kind ON "module_bays" ("kind", "name", "uid");
 
 CREATE TABLE "vlans" (
     "uid"                    TEXT PRIMARY KEY,
@@ -298,9 +298,9 @@ CREATE TABLE "stock_take_items" (
     "by"                     TEXT NOT NULL
 );
 CREATE INDEX stock_take_items_created_at ON "stock_take_items" ("created_at", "uid");
-CREATE INDEX stock_take_items_stock_take ON "stock_take_items" ("stock_take", "uid");
-CREATE INDEX stock_take_items_asset ON "stock_take_items" ("asset", "uid");
-CREATE INDEX stock_take_items_code ON "stock_take_items" ("code", "uid");
-CREATE INDEX stock_take_items_result ON "stock_take_items" ("result", "uid");
+CREATE INDEX stock_take_items_stock_take ON "stock_take_items" ("stock_take", "created_at", "uid");
+CREATE INDEX stock_take_items_asset ON "stock_take_items" ("asset", "created_at", "uid");
+CREATE INDEX stock_take_items_code ON "stock_take_items" ("code", "created_at", "uid");
+CREATE INDEX stock_take_items_result ON "stock_take_items" ("result", "created_at", "uid");
 CREATE INDEX stock_take_items_scanned_at ON "stock_take_items" ("scanned_at", "uid");
 

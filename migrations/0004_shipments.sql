@@ -65,6 +65,7 @@ CREATE TABLE "shipments" (
     "service"                TEXT NOT NULL,
     "mode"                   TEXT NOT NULL,
     "incoterm"               TEXT NOT NULL,
+    "lithium"                TEXT NOT NULL,
     "tracking_code"          TEXT NOT NULL,
     "tracking_url"           TEXT NOT NULL,
     "handed_over_at"         TIMESTAMP,
@@ -85,22 +86,22 @@ CREATE TABLE "shipments" (
 );
 CREATE INDEX shipments_created_at ON "shipments" ("created_at", "uid");
 CREATE UNIQUE INDEX shipments_key ON "shipments" ("reference");
-CREATE INDEX shipments_direction ON "shipments" ("direction", "uid");
-CREATE INDEX shipments_purpose ON "shipments" ("purpose", "uid");
-CREATE INDEX shipments_phase ON "shipments" ("phase", "uid");
-CREATE INDEX shipments_status ON "shipments" ("status", "uid");
-CREATE INDEX shipments_origin ON "shipments" ("origin", "uid");
-CREATE INDEX shipments_destination ON "shipments" ("destination", "uid");
-CREATE INDEX shipments_from_organization ON "shipments" ("from_organization", "uid");
-CREATE INDEX shipments_to_organization ON "shipments" ("to_organization", "uid");
-CREATE INDEX shipments_carrier ON "shipments" ("carrier", "uid");
-CREATE INDEX shipments_mode ON "shipments" ("mode", "uid");
-CREATE INDEX shipments_tracking_code ON "shipments" ("tracking_code", "uid");
+CREATE INDEX shipments_direction ON "shipments" ("direction", "created_at", "uid");
+CREATE INDEX shipments_purpose ON "shipments" ("purpose", "created_at", "uid");
+CREATE INDEX shipments_phase ON "shipments" ("phase", "created_at", "uid");
+CREATE INDEX shipments_status ON "shipments" ("status", "created_at", "uid");
+CREATE INDEX shipments_origin ON "shipments" ("origin", "created_at", "uid");
+CREATE INDEX shipments_destination ON "shipments" ("destination", "created_at", "uid");
+CREATE INDEX shipments_from_organization ON "shipments" ("from_organization", "created_at", "uid");
+CREATE INDEX shipments_to_organization ON "shipments" ("to_organization", "created_at", "uid");
+CREATE INDEX shipments_carrier ON "shipments" ("carrier", "created_at", "uid");
+CREATE INDEX shipments_mode ON "shipments" ("mode", "created_at", "uid");
+CREATE INDEX shipments_tracking_code ON "shipments" ("tracking_code", "created_at", "uid");
 CREATE INDEX shipments_handed_over_at ON "shipments" ("handed_over_at", "uid");
-CREATE INDEX shipments_promised_on ON "shipments" ("promised_on", "uid");
+CREATE INDEX shipments_promised_on ON "shipments" ("promised_on", "created_at", "uid");
 CREATE INDEX shipments_delivered_at ON "shipments" ("delivered_at", "uid");
 CREATE INDEX shipments_received_at ON "shipments" ("received_at", "uid");
-CREATE INDEX shipments_policy ON "shipments" ("policy", "uid");
+CREATE INDEX shipments_policy ON "shipments" ("policy", "created_at", "uid");
 CREATE INDEX shipments_last_event_at ON "shipments" ("last_event_at", "uid");
 
 CREATE TABLE "parcels" (
@@ -124,10 +125,10 @@ CREATE TABLE "parcels" (
     "damage"                 TEXT NOT NULL,
     "last_event_at"          TIMESTAMP
 );
-CREATE INDEX parcels_shipment ON "parcels" ("shipment", "uid");
+CREATE INDEX parcels_shipment ON "parcels" ("shipment", "label", "uid");
 CREATE INDEX parcels_label ON "parcels" ("label", "uid");
-CREATE INDEX parcels_tracking_code ON "parcels" ("tracking_code", "uid");
-CREATE INDEX parcels_status ON "parcels" ("status", "uid");
+CREATE INDEX parcels_tracking_code ON "parcels" ("tracking_code", "label", "uid");
+CREATE INDEX parcels_status ON "parcels" ("status", "label", "uid");
 CREATE INDEX parcels_photo ON "parcels" ("photo", "uid");
 CREATE INDEX parcels_received_at ON "parcels" ("received_at", "uid");
 CREATE INDEX parcels_last_event_at ON "parcels" ("last_event_at", "uid");
@@ -162,14 +163,14 @@ CREATE TABLE "shipment_items" (
     "note"                   TEXT NOT NULL
 );
 CREATE INDEX shipment_items_created_at ON "shipment_items" ("created_at", "uid");
-CREATE INDEX shipment_items_shipment ON "shipment_items" ("shipment", "uid");
-CREATE INDEX shipment_items_parcel ON "shipment_items" ("parcel", "uid");
-CREATE INDEX shipment_items_asset ON "shipment_items" ("asset", "uid");
-CREATE INDEX shipment_items_acquisition ON "shipment_items" ("acquisition", "uid");
-CREATE INDEX shipment_items_serial ON "shipment_items" ("serial", "uid");
-CREATE INDEX shipment_items_state ON "shipment_items" ("state", "uid");
-CREATE INDEX shipment_items_verified_by ON "shipment_items" ("verified_by", "uid");
-CREATE INDEX shipment_items_device ON "shipment_items" ("device", "uid");
+CREATE INDEX shipment_items_shipment ON "shipment_items" ("shipment", "created_at", "uid");
+CREATE INDEX shipment_items_parcel ON "shipment_items" ("parcel", "created_at", "uid");
+CREATE INDEX shipment_items_asset ON "shipment_items" ("asset", "created_at", "uid");
+CREATE INDEX shipment_items_acquisition ON "shipment_items" ("acquisition", "created_at", "uid");
+CREATE INDEX shipment_items_serial ON "shipment_items" ("serial", "created_at", "uid");
+CREATE INDEX shipment_items_state ON "shipment_items" ("state", "created_at", "uid");
+CREATE INDEX shipment_items_verified_by ON "shipment_items" ("verified_by", "created_at", "uid");
+CREATE INDEX shipment_items_device ON "shipment_items" ("device", "created_at", "uid");
 
 CREATE TABLE "tracking_events" (
     "uid"                    TEXT PRIMARY KEY,
@@ -192,14 +193,14 @@ CREATE TABLE "tracking_events" (
     "key"                    TEXT NOT NULL,
     "raw"                    TEXT NOT NULL
 );
-CREATE INDEX tracking_events_shipment ON "tracking_events" ("shipment", "uid");
-CREATE INDEX tracking_events_parcel ON "tracking_events" ("parcel", "uid");
+CREATE INDEX tracking_events_shipment ON "tracking_events" ("shipment", "occurred_at", "uid");
+CREATE INDEX tracking_events_parcel ON "tracking_events" ("parcel", "occurred_at", "uid");
 CREATE INDEX tracking_events_occurred_at ON "tracking_events" ("occurred_at", "uid");
-CREATE INDEX tracking_events_status ON "tracking_events" ("status", "uid");
-CREATE INDEX tracking_events_tracking_code ON "tracking_events" ("tracking_code", "uid");
-CREATE INDEX tracking_events_source ON "tracking_events" ("source", "uid");
-CREATE INDEX tracking_events_tracking_source ON "tracking_events" ("tracking_source", "uid");
-CREATE INDEX tracking_events_key ON "tracking_events" ("key", "uid");
+CREATE INDEX tracking_events_status ON "tracking_events" ("status", "occurred_at", "uid");
+CREATE INDEX tracking_events_tracking_code ON "tracking_events" ("tracking_code", "occurred_at", "uid");
+CREATE INDEX tracking_events_source ON "tracking_events" ("source", "occurred_at", "uid");
+CREATE INDEX tracking_events_tracking_source ON "tracking_events" ("tracking_source", "occurred_at", "uid");
+CREATE INDEX tracking_events_key ON "tracking_events" ("key", "occurred_at", "uid");
 
 CREATE TABLE "claims" (
     "uid"                    TEXT PRIMARY KEY,
@@ -354,15 +355,15 @@ CREATE TABLE "custody_events" (
 -- One link in each place of the chain: two servers cannot fork it.
 CREATE UNIQUE INDEX custody_events_sequence ON "custody_events" ("sequence");
 CREATE INDEX custody_events_at ON "custody_events" ("at", "uid");
-CREATE INDEX custody_events_asset ON "custody_events" ("asset", "uid");
-CREATE INDEX custody_events_parcel ON "custody_events" ("parcel", "uid");
-CREATE INDEX custody_events_shipment ON "custody_events" ("shipment", "uid");
-CREATE INDEX custody_events_kind ON "custody_events" ("kind", "uid");
-CREATE INDEX custody_events_from_organization ON "custody_events" ("from_organization", "uid");
-CREATE INDEX custody_events_to_organization ON "custody_events" ("to_organization", "uid");
+CREATE INDEX custody_events_asset ON "custody_events" ("asset", "sequence", "uid");
+CREATE INDEX custody_events_parcel ON "custody_events" ("parcel", "sequence", "uid");
+CREATE INDEX custody_events_shipment ON "custody_events" ("shipment", "sequence", "uid");
+CREATE INDEX custody_events_kind ON "custody_events" ("kind", "sequence", "uid");
+CREATE INDEX custody_events_from_organization ON "custody_events" ("from_organization", "sequence", "uid");
+CREATE INDEX custody_events_to_organization ON "custody_events" ("to_organization", "sequence", "uid");
 CREATE INDEX custody_events_contact ON "custody_events" ("contact", "uid");
-CREATE INDEX custody_events_site ON "custody_events" ("site", "uid");
+CREATE INDEX custody_events_site ON "custody_events" ("site", "sequence", "uid");
 CREATE INDEX custody_events_document ON "custody_events" ("document", "uid");
-CREATE INDEX custody_events_corrects ON "custody_events" ("corrects", "uid");
-CREATE INDEX custody_events_hash ON "custody_events" ("hash", "uid");
+CREATE INDEX custody_events_corrects ON "custody_events" ("corrects", "sequence", "uid");
+CREATE INDEX custody_events_hash ON "custody_events" ("hash", "sequence", "uid");
 

@@ -108,9 +108,9 @@ CREATE TABLE "book_entries" (
     "note"                   TEXT NOT NULL
 );
 CREATE INDEX book_entries_created_at ON "book_entries" ("created_at", "uid");
-CREATE INDEX book_entries_book ON "book_entries" ("book", "uid");
-CREATE INDEX book_entries_asset ON "book_entries" ("asset", "uid");
-CREATE INDEX book_entries_frozen_on ON "book_entries" ("frozen_on", "uid");
+CREATE INDEX book_entries_book ON "book_entries" ("book", "created_at", "uid");
+CREATE INDEX book_entries_asset ON "book_entries" ("asset", "created_at", "uid");
+CREATE INDEX book_entries_frozen_on ON "book_entries" ("frozen_on", "created_at", "uid");
 
 CREATE TABLE "dispositions" (
     "uid"                    TEXT PRIMARY KEY,
@@ -153,7 +153,7 @@ CREATE TABLE "disposition_items" (
     "before"                 TEXT
 );
 CREATE INDEX disposition_items_created_at ON "disposition_items" ("created_at", "uid");
-CREATE INDEX disposition_items_disposition ON "disposition_items" ("disposition", "uid");
-CREATE INDEX disposition_items_asset ON "disposition_items" ("asset", "uid");
+CREATE INDEX disposition_items_disposition ON "disposition_items" ("disposition", "created_at", "uid");
+CREATE INDEX disposition_items_asset ON "disposition_items" ("asset", "created_at", "uid");
 CREATE INDEX disposition_items_book ON "disposition_items" ("book", "uid");
 

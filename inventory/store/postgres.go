@@ -142,6 +142,7 @@ func (d *postgresDriver) announce(db *gorm.DB, tables []string) error {
 	return nil
 }
 
+func (d *postgresDriver) plus() string              { return "" }
 func (d *postgresDriver) lock(option string) string { return " FOR UPDATE " + option }
 func (d *postgresDriver) explain(err error) error   { return explainPostgres(err) }
 

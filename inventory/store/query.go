@@ -46,7 +46,7 @@ func get(db *gorm.DB, n *inventory.Noun, ref string) (inventory.Object, error) {
 	if column == "" || ref == "" || len(ref) > maxFilterText || badText(ref) {
 		return nil, notFound(n, ref)
 	}
-	where, err := conditions(n, inventory.Query{})
+	where, err := conditions(n, inventory.Query{}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func get(db *gorm.DB, n *inventory.Noun, ref string) (inventory.Object, error) {
 // looked for.
 func (s *Store) list(db *gorm.DB, n *inventory.Noun, q inventory.Query) (inventory.Page, error) {
 	var page inventory.Page
-	where, err := conditions(n, q)
+	where, err := conditions(n, q, "")
 	if err != nil {
 		return page, err
 	}
@@ -89,6 +89,11 @@ func (s *Store) list(db *gorm.DB, n *inventory.Noun, q inventory.Query) (invento
 	order, err := orderOf(n, q)
 	if err != nil {
 		return page, err
+	}
+	if q.Count && (len(q.Filters) > 0 || n.Where != nil || searched != nil) {
+		if where, err = s.steer(n, q, page.Total, searched, where, &order); err != nil {
+			return page, err
+		}
 	}
 	if err := order.after(n, q.Cursor, &where); err != nil {
 		return page, err
@@ -193,15 +198,35 @@ func (c *clause) sql() string {
 	return strings.Join(c.parts, " AND ")
 }
 
-// conditions is what a noun's view and a query's filters ask for.
-func conditions(n *inventory.Noun, q inventory.Query) (clause, error) {
+// steer tells SQLite, which does not know how many rows a condition leaves, which index a list shall lead with, now that they are counted:
+// of few rows those are found and then sorted; among many it is quicker to read in the list's order until the page is full. A plus before
+// a column keeps its index out of it (https://sqlite.org/optoverview.html, 2.1). PostgreSQL knows by itself.
+func (s *Store) steer(n *inventory.Noun, q inventory.Query, total int64, searched *found, where clause, o *order) (clause, error) {
+	plus := s.driver.plus()
+	if plus == "" {
+		return where, nil
+	}
+	if total <= fewEnough {
+		o.plus = plus
+		return where, nil
+	}
+	where, err := conditions(n, q, plus)
+	if err == nil && searched != nil { // many hits: see narrow
+		search(n, strings.TrimSpace(q.Search), &where)
+	}
+	return where, err
+}
+
+// conditions is what a noun's view and a query's filters ask for. plus goes before the columns whose index would not yield the list's
+// order.
+func conditions(n *inventory.Noun, q inventory.Query, plus string) (clause, error) {
 	var where clause
 	if len(q.Filters) > maxFilters {
 		return where, inventory.NotAllowed(n.Name, "", "a query may have %d filters at most", maxFilters)
 	}
 	for _, filter := range n.Where {
 		f, _ := n.Field(filter.Field)
-		if err := compare(n, f, filter, &where); err != nil {
+		if err := compare(n, f, filter, plus, &where); err != nil {
 			return where, err
 		}
 	}
@@ -210,7 +235,11 @@ func conditions(n *inventory.Noun, q inventory.Query) (clause, error) {
 		if err != nil {
 			return where, err
 		}
-		if err := compare(n, f, filter, &where); err != nil {
+		free := plus
+		if filter.Op == inventory.OpIs && (q.Sort == "" || strings.TrimPrefix(q.Sort, "-") == strings.TrimPrefix(n.Sort, "-") || strings.TrimPrefix(q.Sort, "-") == f.Name) {
+			free = "" // the index on the field has the list's order behind it
+		}
+		if err := compare(n, f, filter, free, &where); err != nil {
 			return where, err
 		}
 	}
@@ -234,13 +263,13 @@ func builtin(n *inventory.Noun, name string) bool {
 	return false
 }
 
-// compare adds one filter's condition.
-func compare(n *inventory.Noun, f inventory.Field, filter inventory.Filter, where *clause) error {
+// compare adds one filter's condition; plus goes before the column.
+func compare(n *inventory.Noun, f inventory.Field, filter inventory.Filter, plus string, where *clause) error {
 	bad := func(why string, args ...any) error { return inventory.NotAllowed(n.Name, f.Name, why, args...) }
 	if len(filter.Value) > maxFilterText && filter.Op != inventory.OpIn || badText(filter.Value) {
 		return bad("the value to compare with is too long or not a text")
 	}
-	column := quote(f.Name)
+	column := plus + quote(f.Name)
 	switch filter.Op {
 	case inventory.OpContains, inventory.OpStarts:
 		if !textual(f) {
@@ -253,9 +282,9 @@ func compare(n *inventory.Noun, f inventory.Field, filter inventory.Filter, wher
 		where.add("LOWER("+column+`) LIKE ? ESCAPE '!'`, pattern)
 		return nil
 	case inventory.OpEmpty:
-		return compareEmpty(f, filter.Value, where, bad)
+		return compareEmpty(f, column, filter.Value, where, bad)
 	case inventory.OpIn:
-		return compareIn(f, filter.Value, where, bad)
+		return compareIn(f, column, filter.Value, where, bad)
 	}
 	value, err := parse(f, filter.Value)
 	if err != nil {
@@ -284,12 +313,12 @@ func orNull(f inventory.Field, column string) string {
 	return ""
 }
 
-func compareEmpty(f inventory.Field, value string, where *clause, bad func(string, ...any) error) error {
+func compareEmpty(f inventory.Field, column, value string, where *clause, bad func(string, ...any) error) error {
 	empty, err := strconv.ParseBool(value)
 	if err != nil {
 		return bad("empty is compared with true or false")
 	}
-	column, not := quote(f.Name), map[bool]string{true: "", false: "NOT "}[empty]
+	not := map[bool]string{true: "", false: "NOT "}[empty]
 	switch {
 	case f.Nullable:
 		where.add(not + "(" + column + " IS NULL)")
@@ -300,14 +329,14 @@ func compareEmpty(f inventory.Field, value string, where *clause, bad func(strin
 	case textual(f) && empty:
 		where.add(column + " = ''")
 	case textual(f):
-		where.add(column + " <> ''")
+		where.add(column + " > ''") // and not <>, which no index helps
 	default:
 		return bad("is never empty")
 	}
 	return nil
 }
 
-func compareIn(f inventory.Field, list string, where *clause, bad func(string, ...any) error) error {
+func compareIn(f inventory.Field, column, list string, where *clause, bad func(string, ...any) error) error {
 	parts := strings.Split(list, ",")
 	if len(parts) > maxIn {
 		return bad("is compared with more than %d values", maxIn)
@@ -320,7 +349,7 @@ func compareIn(f inventory.Field, list string, where *clause, bad func(string, .
 		}
 		values[i] = value
 	}
-	where.add(quote(f.Name)+" IN ?", values)
+	where.add(column+" IN ?", values)
 	return nil
 }
 
@@ -411,12 +440,15 @@ func parse(f inventory.Field, text string) (any, error) {
 	return text, nil
 }
 
-// order is by what a list is sorted; uid settles it among equals. The first of both databases' opinions on NULL is taken: SQLite's,
-// which holds NULL for less than any value, because SQLite then uses its index.
+// order is by what a list is sorted: a field, behind it what the list is sorted by when nobody says, and uid among equals. The first of
+// both databases' opinions on NULL is taken: SQLite's, which holds NULL for less than any value, because SQLite then uses its index.
 type order struct {
 	name  string // as asked for, with its sign
 	field inventory.Field
+	then  []string // further columns; the last is uid
 	desc  bool
+	plus  string          // see steer
+	extra inventory.Field // of then, where it has two
 }
 
 func orderOf(n *inventory.Noun, q inventory.Query) (order, error) {
@@ -429,7 +461,24 @@ func orderOf(n *inventory.Noun, q inventory.Query) (order, error) {
 	if !ok || !(f.Filter || builtin(n, field)) || !ordered(f) {
 		return order{}, inventory.NotAllowed(n.Name, field, "%s cannot be sorted by it", n.Plural)
 	}
-	return order{name, f, desc}, nil
+	o := order{name: name, field: f, desc: desc}
+	if extra, ok := secondOrder(n, f); ok {
+		o.extra, o.then = extra, append(o.then, extra.Name)
+	}
+	if f.Name != "uid" {
+		o.then = append(o.then, "uid")
+	}
+	return o, nil
+}
+
+// secondOrder is by what a list is sorted among rows that are equal in f: as always, unless f tells them apart well enough (an instant, a key)
+// or the noun has no order of its own that is always known.
+func secondOrder(n *inventory.Noun, f inventory.Field) (inventory.Field, bool) {
+	usual, ok := n.Field(strings.TrimPrefix(n.Sort, "-"))
+	if !ok || usual.Nullable || usual.Name == "uid" || f.Name == usual.Name || f.Name == "uid" || f.Name == n.Natural || f.Kind == inventory.KindTime {
+		return inventory.Field{}, false
+	}
+	return usual, true
 }
 
 func (o order) sql() string {
@@ -440,22 +489,28 @@ func (o order) sql() string {
 	if !o.field.Nullable {
 		nulls = ""
 	}
-	if o.field.Name == "uid" {
-		return quote("uid") + direction
+	sql := o.plus + quote(o.field.Name) + direction + nulls
+	for _, column := range o.then {
+		sql += ", " + o.plus + quote(column) + direction
 	}
-	return quote(o.field.Name) + direction + nulls + ", " + quote("uid") + direction
+	return sql
 }
 
 // cursorData is where a page ended. It names the order it belongs to.
 type cursorData struct {
 	Noun  string        `json:"n"`
 	Sort  string        `json:"s"`
-	Value *string       `json:"v"` // nil is NULL
+	Value *string       `json:"v"`           // nil is NULL
+	Then  *string       `json:"t,omitempty"` // of the second field
 	UID   inventory.UID `json:"u"`
 }
 
 func (o order) cursor(n *inventory.Noun, last inventory.Object) string {
-	data, err := json.Marshal(cursorData{n.Plural, o.name, textOf(o.field.Value(last)), last.Head().UID})
+	c := cursorData{Noun: n.Plural, Sort: o.name, Value: textOf(o.field.Value(last)), UID: last.Head().UID}
+	if o.extra.Name != "" {
+		c.Then = textOf(o.extra.Value(last))
+	}
+	data, err := json.Marshal(c)
 	if err != nil {
 		panic(err) // strings always marshal
 	}
@@ -489,31 +544,62 @@ func (o order) after(n *inventory.Noun, cursor string, where *clause) error {
 	if err != nil || len(cursor) > maxCursor || json.Unmarshal(data, &c) != nil || c.Noun != n.Plural || c.Sort != o.name || !c.UID.Valid() {
 		return bad
 	}
-	column, sign := quote(o.field.Name), " > "
+	rest, ok := o.restOf(c)
+	if !ok || c.Value == nil && !o.field.Nullable {
+		return bad
+	}
+	column, sign := o.plus+quote(o.field.Name), " > "
 	if o.desc {
 		sign = " < "
 	}
 	switch {
-	case o.field.Name == "uid":
-		where.add(quote("uid")+sign+"?", c.UID)
-		return nil
-	case c.Value == nil && !o.field.Nullable:
-		return bad
 	case c.Value == nil && o.desc:
-		where.add(column+" IS NULL AND "+quote("uid")+" < ?", c.UID)
+		where.add(column+" IS NULL AND "+o.row(o.then)+sign+marks(rest), rest...)
 		return nil
 	case c.Value == nil:
-		where.add(column+" IS NOT NULL OR "+quote("uid")+" > ?", c.UID)
+		where.add(column+" IS NOT NULL OR "+o.row(o.then)+sign+marks(rest), rest...)
 		return nil
 	}
 	value, err := parse(o.field, *c.Value)
 	if err != nil || badText(*c.Value) {
 		return bad
 	}
-	row := "(" + column + ", " + quote("uid") + ")" + sign + "(?, ?)"
+	values := append([]any{value}, rest...)
+	row := o.row(append([]string{o.field.Name}, o.then...)) + sign + marks(values)
 	if o.desc && o.field.Nullable {
 		row += " OR " + column + " IS NULL"
 	}
-	where.add(row, value, c.UID)
+	where.add(row, values...)
 	return nil
+}
+
+// restOf are the cursor's values behind the first.
+func (o order) restOf(c cursorData) (rest []any, ok bool) {
+	if o.extra.Name != "" {
+		if c.Then == nil || badText(*c.Then) {
+			return nil, false
+		}
+		value, err := parse(o.extra, *c.Then)
+		if err != nil {
+			return nil, false
+		}
+		rest = append(rest, value)
+	}
+	if o.field.Name == "uid" {
+		return nil, true
+	}
+	return append(rest, c.UID), true
+}
+
+// row is columns as a row value; marks are as many question marks.
+func (o order) row(columns []string) string {
+	quoted := make([]string, len(columns))
+	for i, column := range columns {
+		quoted[i] = o.plus + quote(column)
+	}
+	return "(" + strings.Join(quoted, ", ") + ")"
+}
+
+func marks(values []any) string {
+	return "(" + strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ") + ")"
 }

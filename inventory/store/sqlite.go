@@ -221,6 +221,7 @@ func (d *sqliteDriver) alone(e *edit) {
 }
 
 func (d *sqliteDriver) announce(*gorm.DB, []string) error { return nil }
+func (d *sqliteDriver) plus() string                      { return "+" }
 func (d *sqliteDriver) lock(string) string                { return "" } // there is one writer
 func (d *sqliteDriver) explain(err error) error           { return explainSQLite(err) }
 

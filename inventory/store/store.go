@@ -67,6 +67,8 @@ type driver interface {
 	removeDocs(db *gorm.DB, objects []inventory.UID) error
 	// matching is the SQL, with its one value, that yields the documents that hold a text; n may be nil, and helps to find them.
 	matching(text string, n *inventory.Noun) (from, where string, arg any)
+	// plus goes before a column that no index shall be used for; empty where the database judges better itself.
+	plus() string
 	// inList is the right side of an IN whose value is a JSON list of texts.
 	inList() string
 	// explain gives an error of the database a sentence.
