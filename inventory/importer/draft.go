@@ -148,12 +148,11 @@ func newBuilder(opt Options, report *Report) *builder {
 
 // mention returns the draft that the key names within this import, and makes an implied one if there is none.
 func (b *builder) mention(noun, key, file string, line int) *draft {
-	key = noun + ":" + key
-	if d := b.byKey[key]; d != nil {
+	if d := b.byKey[noun+":"+key]; d != nil {
 		return d
 	}
 	d := &draft{noun: mustNoun(noun), key: key, implied: true, file: file, row: line}
-	b.byKey[key] = d
+	b.byKey[noun+":"+key] = d
 	b.drafts = append(b.drafts, d)
 	return d
 }
@@ -170,6 +169,13 @@ func (b *builder) define(noun, key, file string, line int) (*draft, bool) {
 		d.values[i].onNew = false
 	}
 	return d, true
+}
+
+// alias lets other rows of this import call d by another key too.
+func (b *builder) alias(d *draft, key string) {
+	if full := d.noun.Name + ":" + key; key != "" && b.byKey[full] == nil {
+		b.byKey[full] = d
+	}
 }
 
 // row is one row of a table while its format reads it.
@@ -284,43 +290,55 @@ func (r *row) choose(d *draft, field string, c cell, words map[string]string) {
 
 // readAmounts reads the amounts of a draft, now that its currency is known.
 func (b *builder) readAmounts(d *draft) {
-	kept := d.values[:0]
-	for _, v := range d.values {
-		if !v.amount {
-			kept = append(kept, v)
-			continue
-		}
-		if read, ok := b.readAmount(d, v); ok {
-			kept = append(kept, read)
+	currency := false
+	for i := range d.values {
+		if v := &d.values[i]; v.amount {
+			b.readAmount(d, v)
+			currency = currency || v.v != nil
 		}
 	}
-	d.values = kept
+	d.values = slices.DeleteFunc(d.values, func(v value) bool { return v.amount })
+	for _, f := range d.noun.MoneyFields() {
+		if v := d.find(f.Name); currency && v != nil && !d.has(f.Currency) && b.opt.Currency != "" {
+			d.set(f.Currency, b.opt.Currency)
+		}
+	}
 }
 
-func (b *builder) readAmount(d *draft, v value) (value, bool) {
+// readAmount reads one amount; what cannot be read stays marked as such.
+func (b *builder) readAmount(d *draft, v *value) {
 	currency := b.opt.Currency
 	if c := d.find(v.field.Currency); c != nil && c.v != nil {
 		currency = strings.ToUpper(fmt.Sprint(c.v))
 	}
-	fail := func(why string) (value, bool) {
+	fail := func(why string) {
 		b.report.fail(RowError{File: d.file, Row: d.row, Column: v.column, Value: v.text, Why: why})
-		return v, false
 	}
 	if currency == "" {
-		return fail("has no currency: name one for the whole import (currency=EUR), or add a column with it")
+		if minor, err := inventory.ParseMoney(v.text, ""); err == nil && minor == 0 {
+			d.zero(v)
+			return
+		}
+		fail("has no currency: name one for the whole import (currency=EUR), or add a column with it")
+		return
 	}
 	minor, err := inventory.ParseMoney(plainAmount(v.text), currency)
 	if err != nil {
-		return fail(err.Error())
+		fail(err.Error())
+		return
 	}
 	v.v, v.amount = minor, false
 	if v.field.Nullable {
 		v.v = &minor
 	}
-	if minor != 0 && !d.has(v.field.Currency) {
-		d.set(v.field.Currency, currency)
+}
+
+// zero is nothing in any currency.
+func (d *draft) zero(v *value) {
+	v.v, v.amount = int64(0), false
+	if v.field.Nullable {
+		v.v = new(int64)
 	}
-	return v, true
 }
 
 // plainAmount takes off the signs of currencies that exports put beside amounts; which currency it is stands elsewhere.

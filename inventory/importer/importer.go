@@ -120,7 +120,8 @@ func (b *builder) recognize(t *table) (recognized, error) {
 	if b.opt.Format == "csv" || b.opt.Format == "" && b.opt.Noun != "" {
 		return b.plain(t)
 	}
-	if n, ok := namedByFile(t); ok && b.opt.Format == "" && allFields(t, n) {
+	// Our own exports have uids, and are named for their noun.
+	if n, ok := namedByFile(t); ok && b.opt.Format == "" && allFields(t, n) && t.has("uid") {
 		return b.plain(t)
 	}
 	f, k, ok := detect(t, b.opt.Format)
@@ -199,7 +200,7 @@ func (r *row) custom(d *draft, title, text string) {
 	if len(field.finds) == 0 {
 		field.found([]clue{is("name", name)})
 	}
-	value, ok := r.define("custom-value", name+":"+d.key)
+	value, ok := r.define("custom-value", name+":"+d.noun.Name+":"+d.key)
 	if !ok {
 		return
 	}
@@ -218,7 +219,7 @@ func (r *row) tags(d *draft, c cell) {
 		if len(tag.finds) == 0 {
 			tag.found([]clue{is("slug", slug)})
 		}
-		key := slug + ":" + d.key
+		key := slug + ":" + d.noun.Name + ":" + d.key
 		if r.byKey["tagging:"+key] != nil {
 			continue
 		}

@@ -167,6 +167,7 @@ func (b *builder) typed(noun, file string, m model) (*draft, bool) {
 	if !ok {
 		return d, false
 	}
+	b.alias(d, typeSlug(maker.key, m.Model))
 	d.set("slug", slug).set("model", m.Model).to("manufacturer", maker)
 	d.found([]clue{is("slug", slug)}, []clue{is("model", m.Model), at("manufacturer", maker)})
 	b.lib(d, "weight_grams", "weight", m.Weight, m.WeightUnit, grams)

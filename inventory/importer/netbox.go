@@ -65,6 +65,7 @@ func (r *row) netboxTenant() {
 		r.give(d, "name", r.cell("name"))
 		r.give(d, "slug", r.cell("slug"))
 		d.found([]clue{is("slug", slug)}, []clue{is("name", r.text("name"))})
+		r.alias(d, cutSlug(inventory.Slug(r.text("name"))))
 		r.titled(d, "group")
 		r.netboxCommon(d)
 	}
@@ -97,6 +98,7 @@ func (r *row) netboxSite() {
 		r.give(d, field, r.cell(normal(field)))
 	}
 	d.found([]clue{is("slug", slug)}, []clue{is("name", r.text("name", "site"))})
+	r.alias(d, inventory.Slug(r.text("name", "site")))
 	r.titled(d, "region", "group", "site group", "tenant", "asns")
 	r.netboxCommon(d)
 }
@@ -114,6 +116,7 @@ func (r *row) netboxLocation() {
 	}
 	r.give(d, "name", r.cell("name", "location"))
 	d.imply("slug", slug).to("site", site)
+	r.alias(d, site.key+"/"+inventory.Slug(r.text("name", "location")))
 	r.give(d, "status", r.cell("status"))
 	d.fallback = inventory.Slug(site.key + "-" + slug)
 	name := r.text("name", "location")
@@ -131,6 +134,7 @@ func (r *row) netboxManufacturer() {
 	if d, ok := r.define("manufacturer", slug); ok {
 		r.give(d, "name", r.cell("name", "manufacturer"))
 		d.set("slug", slug).found([]clue{is("slug", slug)}, []clue{is("name", r.text("name", "manufacturer"))})
+		r.alias(d, inventory.Slug(r.text("name", "manufacturer")))
 		r.ignore("device types", "module types", "inventory items", "platforms")
 		r.netboxCommon(d)
 	}
@@ -208,6 +212,7 @@ func (r *row) netboxDeviceType() {
 	r.give(d, "model", r.cell("model", "device type"))
 	d.to("manufacturer", maker).set("slug", slug)
 	d.found([]clue{is("slug", slug)}, []clue{is("model", model), at("manufacturer", maker)})
+	r.alias(d, typeSlug(maker.key, model))
 	d.imply("u_height", 1.0).imply("is_full_depth", true)
 	r.give(d, "u_height", r.cell("u height", "height u", "height"))
 	r.give(d, "is_full_depth", r.cell("is full depth", "full depth"))

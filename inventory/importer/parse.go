@@ -79,7 +79,7 @@ func parseEnum(typ reflect.Type, f inventory.Field, text string) (any, error) {
 }
 
 // unitTail is a unit behind a number: "42 U", "750W".
-var unitTail = regexp.MustCompile(`^([-+]?[0-9][0-9., ]*)\s*[A-Za-z%"″]{0,4}$`)
+var unitTail = regexp.MustCompile(`^([-+]?[0-9][0-9., ]*)\s*[A-Za-z%"″]{0,10}$`)
 
 func parseFloat(text string) (float64, error) {
 	m := unitTail.FindStringSubmatch(text)

@@ -70,9 +70,10 @@ func plainKind(t *table, n *inventory.Noun) kind {
 func (r *row) plain(n *inventory.Noun, fields map[string]inventory.Field) {
 	cells := map[string]cell{}
 	for name, f := range fields {
-		if c := r.cell(name); c.text != "" {
-			c.text = unarmed(c.text)
-			cells[f.Name] = c
+		i := r.table.column[name]
+		r.table.known[i] = true
+		if i < len(r.cells) && r.cells[i] != "" {
+			cells[f.Name] = cell{r.table.header[i], inventory.PlainCell(r.cells[i])}
 		}
 	}
 	if len(cells) == 0 {
@@ -101,14 +102,6 @@ func meta(field string) bool {
 		return true
 	}
 	return false
-}
-
-// unarmed takes off the apostrophe that berth's own export puts before what a spreadsheet would take for a formula.
-func unarmed(s string) string {
-	if len(s) > 1 && s[0] == '\'' && strings.ContainsRune("=+-@\t\r", rune(s[1])) {
-		return s[1:]
-	}
-	return s
 }
 
 // natural pairs are by what a row is found that has neither uid nor natural key: the second field within the object of the first.

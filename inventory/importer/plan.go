@@ -131,8 +131,8 @@ func (p *planner) equip(b *builder) error {
 		}
 		for _, obj := range parts {
 			n := inventory.Describe(obj)
-			key := n.Name + ":" + device.key + "/" + n.Display(obj)
-			if b.byKey[key] != nil {
+			key := device.key + "/" + n.Display(obj)
+			if b.byKey[n.Name+":"+key] != nil {
 				continue
 			}
 			d := &draft{noun: n, key: key, file: device.file, row: device.row, uid: obj.Head().UID, after: obj}
@@ -140,7 +140,7 @@ func (p *planner) equip(b *builder) error {
 				b.report.warn(RowError{File: d.file, Row: d.row, Value: n.Display(obj), Why: "a part of its type was left out: " + err.Error()})
 				continue
 			}
-			b.byKey[key] = d
+			b.byKey[n.Name+":"+key] = d
 			b.drafts = append(b.drafts, d)
 			p.tables[n.Name] = append(p.tables[n.Name], d)
 		}
