@@ -89,6 +89,9 @@ func (c *undoCheck) compare(n *inventory.Noun, last *inventory.Change, before, a
 		return c.references(n, last, before, n.Fields)
 	case now == nil:
 		return c.deleted(n, last)
+	case isForgotten(now):
+		c.tell(n, last, "the person was forgotten, and what the log knew of them too")
+		return nil
 	case n.AppendOnly:
 		return nil
 	}
@@ -111,6 +114,12 @@ func (c *undoCheck) compare(n *inventory.Noun, last *inventory.Change, before, a
 		return nil
 	}
 	return c.references(n, last, before, back)
+}
+
+// isForgotten tells whether obj is a contact that was blanked. A deleted one comes back blank by itself.
+func isForgotten(obj inventory.Object) bool {
+	contact, ok := obj.(*inventory.Contact)
+	return ok && contact.Forgotten
 }
 
 // changed tells that a field was changed after the request, to what and by whom.
