@@ -179,12 +179,19 @@ type SearchHit struct {
 	UID     inventory.UID `json:"uid"`
 	Display string        `json:"display"`
 	Detail  string        `json:"detail,omitempty"`
+	// Field is where it was found, Text the value of that field, and Text[From:To], in bytes, what matches.
+	Field string `json:"field,omitempty"`
+	Text  string `json:"text,omitempty"`
+	From  int    `json:"from"`
+	To    int    `json:"to"`
+	// Match is exact, prefix or part.
+	Match string `json:"match,omitempty"`
 }
 
-// SearchResult is what a search found, by noun.
+// SearchResult is what a search found, best first.
 type SearchResult struct {
 	Hits []SearchHit `json:"hits"`
-	// More names the nouns that have further hits.
+	// More names the nouns of the hits, when there are others than these.
 	More []string `json:"more,omitempty"`
 }
 

@@ -47,6 +47,8 @@ type Page[T any] struct {
 	Exact bool  `json:"exact"`
 	// Names is what to call the objects that the items refer to, by uid.
 	Names map[inventory.UID]string `json:"names,omitempty"`
+	// Withheld names the fields that the items have and the asker may not see: amounts of money.
+	Withheld []string `json:"withheld,omitempty"`
 }
 
 func nounPath(n *inventory.Noun, ref string) string {
@@ -70,7 +72,7 @@ func (c *Client) ListObjects(ctx context.Context, n *inventory.Noun, q Query) (P
 	if err := c.Call(ctx, http.MethodGet, withQuery(nounPath(n, ""), q.values()), nil, &raw); err != nil {
 		return Page[inventory.Object]{}, err
 	}
-	page := Page[inventory.Object]{Next: raw.Next, Total: raw.Total, Exact: raw.Exact, Names: raw.Names}
+	page := Page[inventory.Object]{Next: raw.Next, Total: raw.Total, Exact: raw.Exact, Names: raw.Names, Withheld: raw.Withheld}
 	for _, text := range raw.Items {
 		obj := n.New()
 		if err := json.Unmarshal(text, obj); err != nil {

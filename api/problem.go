@@ -16,6 +16,8 @@ type Problem struct {
 	Detail string `json:"detail"`
 	// Fields says what is wrong with which field, by JSON name; "" is the object as a whole.
 	Fields map[string]string `json:"errors,omitempty"`
+	// Objects says which of many objects cannot be changed, and why.
+	Objects []BulkError `json:"objects,omitempty"`
 	// Request finds the details of an internal error in the server's log.
 	Request string `json:"request,omitempty"`
 	// RetryAfterSeconds is how long to wait before the same may be asked again; 0 where waiting does not help.

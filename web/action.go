@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"berth/api"
@@ -382,66 +381,4 @@ func (s *Server) givePassword(r *http.Request, who caller, ref, next string) err
 
 func (s *Server) whoAmI(w http.ResponseWriter, _ *http.Request, who caller) error {
 	return writeJSON(w, http.StatusOK, api.WhoAmI{Name: who.Actor.Name, Account: who.Actor.Account, Level: who.Actor.Level, Money: who.Actor.SeesMoney(), Via: who.via, MustChangePassword: who.MustChange})
-}
-
-func (s *Server) search(w http.ResponseWriter, r *http.Request, who caller) error {
-	result, err := s.searchAll(r, who, strings.TrimSpace(r.URL.Query().Get("q")))
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, result)
-}
-
-// searchHits is how many hits of each noun a search shows.
-const searchHits = 10
-
-// searchAll asks every noun that people read and that has search fields.
-func (s *Server) searchAll(r *http.Request, who caller, text string) (*api.SearchResult, error) {
-	result := &api.SearchResult{Hits: []api.SearchHit{}}
-	if text == "" {
-		return result, nil
-	}
-	for _, n := range inventory.Nouns {
-		if n.Journal || n.Name == "device" || !who.Can(n.Read) || !searchable(n) {
-			continue
-		}
-		page, err := s.Record.List(r.Context(), n, inventory.Query{Search: truncate(text, 200), Limit: searchHits})
-		if err != nil {
-			return nil, err
-		}
-		for _, obj := range page.Items {
-			result.Hits = append(result.Hits, api.SearchHit{Noun: n.Name, UID: obj.Head().UID, Display: n.Display(obj), Detail: detail(n, obj, page.Names)})
-		}
-		if page.Next != "" {
-			result.More = append(result.More, n.Name)
-		}
-	}
-	return result, nil
-}
-
-func searchable(n *inventory.Noun) bool {
-	for _, f := range n.Fields {
-		if f.Search {
-			return true
-		}
-	}
-	return false
-}
-
-// detail is a line about an object: its list fields, without the one it is called by.
-func detail(n *inventory.Noun, obj inventory.Object, names map[inventory.UID]string) string {
-	var parts []string
-	for _, f := range n.Fields {
-		if !f.List || f.Name == n.Natural {
-			continue
-		}
-		text := fmt.Sprint(f.Value(obj))
-		if f.Kind == inventory.KindRef {
-			text = names[inventory.UID(text)]
-		}
-		if f.Kind != inventory.KindTime && f.Kind != inventory.KindBool && text != "" && text != "<nil>" {
-			parts = append(parts, text)
-		}
-	}
-	return strings.Join(parts[:min(len(parts), 4)], " · ")
 }

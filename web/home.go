@@ -4,30 +4,46 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
-	"berth/api"
 	"berth/inventory"
 )
 
-// homeView is what needs a person, and what is going on.
+// homeView is what needs a person, and what is going on. Everything in it is the head of a list, and links to the whole.
 type homeView struct {
-	Discovered  inventory.Page
-	Quarantined inventory.Page
-	Tasks       []task
-	Deviations  inventory.Page
-	Running     inventory.Page
-	Recent      inventory.Page
-	Counts      []stateCount
+	Notifications inventory.Page
+	Tasks         []task
+	Deadlines     inventory.Page
+	Claims        inventory.Page
+	Shipments     inventory.Page // on their way; the silent ones first
+	Donations     inventory.Page
+	Discovered    inventory.Page
+	Quarantined   inventory.Page
+	Deviations    inventory.Page
+	Running       inventory.Page
+	Recent        inventory.Page
+	Counts        []stateCount
+	Today         inventory.Date
 	// Machines and Enrolling tell an empty installation what to do next.
 	Machines  int64
 	Enrolling bool
-	Images    int64
+	Images    bool
 }
 
 // Quiet tells whether nothing needs a person.
 func (h homeView) Quiet() bool {
-	return len(h.Discovered.Items)+len(h.Quarantined.Items)+len(h.Tasks)+len(h.Deviations.Items) == 0
+	return len(h.Discovered.Items)+len(h.Quarantined.Items)+len(h.Tasks)+len(h.Deviations.Items)+len(h.Notifications.Items)+len(h.Deadlines.Items)+len(h.Claims.Items)+len(h.Donations.Items) == 0
+}
+
+// Of is how many machines are in a state.
+func (h homeView) Of(state string) int64 {
+	for _, c := range h.Counts {
+		if string(c.State) == state {
+			return c.Count
+		}
+	}
+	return 0
 }
 
 // task is a step that waits for a person.
@@ -42,47 +58,102 @@ type stateCount struct {
 	Count int64
 }
 
+// Rows and days that the overview shows.
+const (
+	homeRows     = 8
+	deadlineDays = 21
+)
+
 func (s *Server) home(w http.ResponseWriter, r *http.Request, who caller) error {
 	h, err := s.overview(r.Context())
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, who, "home", view{Title: "Overview", Live: "machines,operations,steps,deviations", Data: h})
+	return s.render(w, r, who, "home", view{Title: "Overview", Live: "machines,operations,steps,deviations,notifications,shipments,deadlines", Data: h})
 }
 
-// overview asks a fixed number of questions, whatever the size of the fleet.
+func inOf(field, values string) inventory.Filter {
+	return inventory.Filter{Field: field, Op: inventory.OpIn, Value: values}
+}
+
+func notEmpty(field string) inventory.Filter {
+	return inventory.Filter{Field: field, Op: inventory.OpEmpty, Value: "false"}
+}
+
+// overview asks a fixed number of questions, whatever the size of the fleet; all of them are answered by an index.
 func (s *Server) overview(ctx context.Context) (h homeView, err error) {
-	page := func(into *inventory.Page, noun *inventory.Noun, limit int, sort string, filters ...inventory.Filter) error {
+	h.Today = inventory.DateOf(s.now().UTC())
+	soon := string(h.Today.AddDays(deadlineDays))
+	head := func(into *inventory.Page, noun, sort string, filters ...inventory.Filter) error {
 		var err error
-		*into, err = s.Record.List(ctx, noun, inventory.Query{Filters: filters, Limit: limit, Sort: sort, Count: true})
+		*into, err = s.Record.List(ctx, nounNamed(noun), inventory.Query{Filters: filters, Limit: homeRows, Sort: sort})
 		return err
 	}
 	var enrolling, images inventory.Page
 	err = errors.Join(
-		page(&h.Discovered, machineNoun, 10, "-created_at", inventory.Is("provision_state", inventory.StateDiscovered)),
-		page(&h.Quarantined, machineNoun, 10, "-created_at", inventory.Is("provision_state", inventory.StateQuarantined)),
-		page(&h.Deviations, deviationNoun, 8, "-created_at", inventory.Is("verdict", "open")),
-		page(&h.Running, operationNoun, 10, "-created_at", inventory.Filter{Field: "state", Op: inventory.OpIn, Value: "queued,running,waiting"}, inventory.Filter{Field: "device", Op: inventory.OpEmpty, Value: "false"}),
-		page(&h.Recent, operationNoun, 8, "-created_at", inventory.Filter{Field: "state", Op: inventory.OpIn, Value: "done,failed,cancelled"}, inventory.Filter{Field: "device", Op: inventory.OpEmpty, Value: "false"}),
-		page(&enrolling, nounNamed("subnet"), 1, "", inventory.Is("enrol", "true")),
-		page(&images, nounNamed("image"), 1, ""),
+		head(&h.Notifications, "notification", "-created_at", inventory.Is("state", "open")),
+		head(&h.Deadlines, "deadline", "due_on", inventory.Is("state", "open"), inventory.Filter{Field: "due_on", Op: inventory.OpLess, Value: soon}),
+		head(&h.Claims, "claim", "next_chase_on", inOf("status", "filed,acknowledged,unresponsive"), notEmpty("next_chase_on"), inventory.Filter{Field: "next_chase_on", Op: inventory.OpLess, Value: string(h.Today.AddDays(1))}),
+		head(&h.Shipments, "shipment", "-created_at", inventory.Is("phase", "handed_over")),
+		head(&h.Donations, "acquisition", "reference", inventory.Is("kind", "donation"), inOf("status", "offered,accepted")),
+		head(&h.Discovered, "machine", "-created_at", inventory.Is("provision_state", inventory.StateDiscovered)),
+		head(&h.Quarantined, "machine", "-created_at", inventory.Is("provision_state", inventory.StateQuarantined)),
+		head(&h.Deviations, "deviation", "-created_at", inventory.Is("verdict", "open")),
+		head(&h.Running, "operation", "-created_at", inOf("state", "queued,running,waiting"), notEmpty("device")),
+		head(&h.Recent, "operation", "-created_at", inOf("state", "done,failed,cancelled"), notEmpty("device")),
+		head(&enrolling, "subnet", "", inventory.Is("enrol", "true")),
+		head(&images, "image", ""),
 	)
 	if err != nil {
 		return h, err
 	}
-	h.Enrolling, h.Images = enrolling.Total > 0, images.Total
+	h.Enrolling, h.Images = len(enrolling.Items) > 0, len(images.Items) > 0
+	silentFirst(h.Shipments.Items)
 	if h.Tasks, err = s.tasks(ctx); err != nil {
 		return h, err
 	}
+	return h, s.countStates(ctx, &h)
+}
+
+func (s *Server) countStates(ctx context.Context, h *homeView) error {
 	for _, state := range inventory.States {
-		var p inventory.Page
-		if err := page(&p, machineNoun, 1, "", inventory.Is("provision_state", state)); err != nil {
-			return h, err
+		p, err := s.Record.List(ctx, machineNoun, inventory.Query{Filters: []inventory.Filter{inventory.Is("provision_state", state)}, Limit: 1, Count: true, NoNames: true})
+		if err != nil {
+			return err
 		}
 		h.Counts = append(h.Counts, stateCount{state, p.Total})
 		h.Machines += p.Total
 	}
-	return h, nil
+	return nil
+}
+
+// silentFirst puts the shipments that nobody hears of before the others.
+func silentFirst(items []inventory.Object) {
+	rank := func(obj inventory.Object) int {
+		if obj.(*inventory.Shipment).Status == "silent" {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(items, func(a, b inventory.Object) int { return rank(a) - rank(b) })
+}
+
+// daysLeft says when a day is, as a person counts.
+func daysLeft(today, due inventory.Date) string {
+	switch days := today.Until(due); {
+	case due == "":
+		return ""
+	case days < -1:
+		return plural(-days, "day", "days") + " ago"
+	case days == -1:
+		return "yesterday"
+	case days == 0:
+		return "today"
+	case days == 1:
+		return "tomorrow"
+	default:
+		return "in " + plural(days, "day", "days")
+	}
 }
 
 // tasks lists the steps that wait for a person, with their operations.
@@ -114,38 +185,4 @@ func (s *Server) tasks(ctx context.Context) ([]task, error) {
 		}
 	}
 	return list, nil
-}
-
-// searchView is what a search found, by noun.
-type searchView struct {
-	Text   string
-	Groups []searchGroup
-}
-
-type searchGroup struct {
-	Noun *inventory.Noun
-	Hits []api.SearchHit
-	More bool
-}
-
-func (s *Server) searchPage(w http.ResponseWriter, r *http.Request, who caller) error {
-	text := strings.TrimSpace(r.URL.Query().Get("q"))
-	result, err := s.searchAll(r, who, text)
-	if err != nil {
-		return err
-	}
-	v := searchView{Text: text}
-	for _, hit := range result.Hits {
-		if n := len(v.Groups); n == 0 || v.Groups[n-1].Noun.Name != hit.Noun {
-			v.Groups = append(v.Groups, searchGroup{Noun: nounNamed(hit.Noun)})
-		}
-		g := &v.Groups[len(v.Groups)-1]
-		g.Hits = append(g.Hits, hit)
-	}
-	for i := range v.Groups {
-		for _, name := range result.More {
-			v.Groups[i].More = v.Groups[i].More || name == v.Groups[i].Noun.Name
-		}
-	}
-	return s.render(w, r, who, "search", view{Title: "Search", Data: v})
 }

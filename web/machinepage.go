@@ -232,7 +232,7 @@ func (s *Server) timelinePage(w http.ResponseWriter, r *http.Request, who caller
 		return err
 	}
 	t := timelineView{Machine: obj.(*inventory.Device), Events: inventory.Items[inventory.Event](page), listView: listView{Noun: eventNoun, Page: page, Query: v, Search: v.Get("q")}}
-	t.pages(v)
+	t.addresses()
 	return s.render(w, r, who, "timeline", view{Title: "Timeline of " + t.Machine.Name, Live: "events", Data: t})
 }
 

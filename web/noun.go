@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,10 @@ import (
 )
 
 // byHand lists what the general forms cannot do for a noun, and what does it instead.
-var byHand = map[string]struct{ create, remove string }{
+var byHand = map[string]struct {
+	create, remove string
+	page           bool // there is a page of its own at /…/new
+}{
 	"machine": {create: "A machine appears by itself, or is adopted: POST /api/v1/machines/adopt.", remove: "A machine is retired, not deleted: nothing about it is forgotten."},
 	"image":   {create: "An image is imported: PUT /api/v1/images/import uploads one, POST fetches one."},
 }
@@ -35,6 +39,10 @@ func (s *Server) nounRoutes() []route {
 		}
 		if byHand[n.Name].create == "" {
 			add(http.MethodPost, list, n.Edit, "Create a "+name, s.createNoun(n)).status = http.StatusCreated
+		}
+		if !n.AppendOnly {
+			bulk := add(http.MethodPost, list+"/bulk", n.Edit, "Set fields of many "+n.Plural+", or delete them, under one request id", s.bulkNoun(n))
+			bulk.in, bulk.out = api.BulkRequest{}, api.BulkResult{}
 		}
 		add(http.MethodPatch, one, n.Edit, "Change the fields named of one "+name, s.patchNoun(n))
 		if byHand[n.Name].remove == "" {
@@ -62,11 +70,13 @@ func (s *Server) listNoun(n *inventory.Noun) handler {
 			return err
 		}
 		redactAll(page.Items, who)
-		items := page.Items
-		if items == nil {
-			items = []inventory.Object{}
+		items := make([]any, len(page.Items))
+		for i, obj := range page.Items {
+			if items[i], err = shown(n, obj, who); err != nil {
+				return err
+			}
 		}
-		return writeJSON(w, http.StatusOK, api.Page[inventory.Object]{Items: items, Next: page.Next, Total: page.Total, Exact: page.Exact, Names: page.Names})
+		return writeJSON(w, http.StatusOK, api.Page[any]{Items: items, Next: page.Next, Total: page.Total, Exact: page.Exact, Names: page.Names, Withheld: withheld(n, who)})
 	}
 }
 
@@ -77,7 +87,7 @@ func (s *Server) getNoun(n *inventory.Noun) handler {
 			return err
 		}
 		redact(obj, who)
-		return writeObject(w, http.StatusOK, obj)
+		return writeObject(w, http.StatusOK, n, obj, who)
 	}
 }
 
@@ -98,9 +108,13 @@ func redactAll(items []inventory.Object, who caller) {
 	}
 }
 
-func writeObject(w http.ResponseWriter, status int, obj inventory.Object) error {
+func writeObject(w http.ResponseWriter, status int, n *inventory.Noun, obj inventory.Object, who caller) error {
 	w.Header().Set("ETag", etag(obj.Head().Revision))
-	return writeJSON(w, status, obj)
+	fields, err := shown(n, obj, who)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, status, fields)
 }
 
 func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
@@ -123,7 +137,7 @@ func (s *Server) createNoun(n *inventory.Noun) handler {
 			return err
 		}
 		w.Header().Set("Location", "/api/v1/"+n.Plural+"/"+string(made.Head().UID))
-		return writeObject(w, http.StatusCreated, made)
+		return writeObject(w, http.StatusCreated, n, made, who)
 	}
 }
 
@@ -144,17 +158,14 @@ func (s *Server) patchNoun(n *inventory.Noun) handler {
 		if err != nil {
 			return err
 		}
-		return writeObject(w, http.StatusOK, stored)
+		return writeObject(w, http.StatusOK, n, stored, who)
 	}
 }
 
 func (s *Server) deleteNoun(n *inventory.Noun) handler {
 	return func(w http.ResponseWriter, r *http.Request, who caller) error {
 		err := s.change(r, who, n, r.URL.Query().Get("why"), func(tx inventory.Tx, obj inventory.Object) error {
-			if d, ok := obj.(*inventory.Device); ok && d.ProvisionState != inventory.StateNone {
-				return &inventory.Conflict{Noun: n.Name, UID: d.UID, Why: byHand["machine"].remove}
-			}
-			return tx.Delete(obj)
+			return remove(tx, n, obj)
 		})
 		return noContent(w, err)
 	}
@@ -215,6 +226,10 @@ func fill(tx inventory.Tx, n *inventory.Noun, obj inventory.Object, fields map[s
 			wrong[truncate(name, 60)] = "is not a field of " + n.Plural
 		case f.ReadOnly:
 			wrong[name] = "is set by berth and cannot be changed"
+		case f.Money && !readerOf(tx.Context()).seesMoney:
+			if !noAmount(text) {
+				return forbiddenMoney(n.Name)
+			}
 		default:
 			if err := fillField(tx, f, obj, text, wrong); err != nil {
 				return err
@@ -246,6 +261,8 @@ func fillField(tx inventory.Tx, f inventory.Field, obj inventory.Object, text js
 		f.Set(obj, uid)
 		return nil
 	}
+	// Emptied first: a decoder would merge what is said into a map or a list that is there.
+	reflect.ValueOf(f.Pointer(obj)).Elem().SetZero()
 	if err := json.Unmarshal(text, f.Pointer(obj)); err != nil {
 		wrong[f.Name] = "must be " + kindWords[f.Kind]
 		return nil

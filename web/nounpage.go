@@ -15,155 +15,25 @@ import (
 	"berth/inventory"
 )
 
-// listView is a list of any noun.
-type listView struct {
-	Noun    *inventory.Noun
-	Columns []inventory.Field
-	Filters []filterView
-	Page    inventory.Page
-	Query   url.Values
-	Search  string
-	// Narrowed: some condition holds, so an empty list does not mean that there is nothing.
-	Narrowed  bool
-	CanCreate bool
-	NextURL   string
-	FirstURL  string // set on later pages
+// lowerTitle and lowerPlural are a noun's name within a sentence.
+func lowerTitle(n *inventory.Noun) string {
+	if n.Title == strings.ToUpper(n.Title) {
+		return n.Title
+	}
+	return strings.ToLower(n.Title)
 }
 
-// filterView is one control of the filter form.
-type filterView struct {
-	Field inventory.Field
-	Name  string // of the form's field, with its operator
-	Value string
-}
-
-// FiltersOpen tells whether the form of filters shows: when one is in force that is to be seen nowhere else on the page.
-func (l listView) FiltersOpen() bool {
-	for name := range l.Query {
-		switch name {
-		case "q", "sort", "limit", "cursor", "provision_state":
-		default:
-			return true
-		}
+func lowerPlural(n *inventory.Noun) string {
+	if n.Title == strings.ToUpper(n.Title) {
+		return pluralTitle(n)
 	}
-	return false
-}
-
-// Searchable tells whether quick search has anything to look into.
-func (l listView) Searchable() bool { return searchable(l.Noun) }
-
-// SortURL is the list sorted by a column, the other way round when it already is.
-func (l listView) SortURL(f inventory.Field) string {
-	v := maps.Clone(l.Query)
-	v.Del("cursor")
-	to := f.Name
-	if l.Query.Get("sort") == to {
-		to = "-" + to
-	}
-	v.Set("sort", to)
-	return "?" + v.Encode()
-}
-
-// SortMark shows which way a column is sorted.
-func (l listView) SortMark(f inventory.Field) string {
-	sort := l.Query.Get("sort")
-	if sort == "" {
-		sort = l.Noun.Sort
-	}
-	switch sort {
-	case f.Name:
-		return "↑"
-	case "-" + f.Name:
-		return "↓"
-	}
-	return ""
-}
-
-func (s *Server) listOf(r *http.Request, who caller, n *inventory.Noun) (listView, error) {
-	v := r.URL.Query()
-	for name, values := range v { // an empty field of the filter form is no filter
-		if strings.Join(values, "") == "" {
-			v.Del(name)
-		}
-	}
-	q, err := s.parseQuery(r.Context(), n, v)
-	if err != nil {
-		return listView{}, err
-	}
-	l := listView{Noun: n, Query: v, Search: v.Get("q"), CanCreate: n.Edit != inventory.LevelNone && who.Can(n.Edit) && byHand[n.Name].create == ""}
-	if l.Page, err = s.Record.List(r.Context(), n, q); err != nil {
-		return l, err
-	}
-	redactAll(l.Page.Items, who)
-	l.Columns = columns(n)
-	for _, f := range n.Fields {
-		if f.Filter && !f.Hidden {
-			l.Filters = append(l.Filters, filterOf(f, v))
-		}
-	}
-	l.Narrowed = len(q.Filters) > 0 || q.Search != ""
-	l.pages(v)
-	return l, nil
-}
-
-// columns are a list's: when it happened comes first where the order is that of time, and no other column says it.
-func columns(n *inventory.Noun) []inventory.Field {
-	var list []inventory.Field
-	if f, ok := n.Field("created_at"); ok && n.Sort == "-created_at" {
-		f.Title = "When"
-		list = append(list, f)
-	}
-	for _, f := range n.Fields {
-		if f.List && !f.Hidden {
-			list = append(list, f)
-		}
-	}
-	return list
-}
-
-// pages works out the addresses of the first and the next page.
-func (l *listView) pages(v url.Values) {
-	if v.Get("cursor") != "" {
-		first := maps.Clone(v)
-		first.Del("cursor")
-		l.FirstURL = "?" + first.Encode()
-	}
-	if l.Page.Next != "" {
-		next := maps.Clone(v)
-		next.Set("cursor", l.Page.Next)
-		l.NextURL = "?" + next.Encode()
-	}
-}
-
-// filterOf is a field's control: a part of the text is looked for, everything else must be equal.
-func filterOf(f inventory.Field, v url.Values) filterView {
-	name := f.Name
-	if f.Kind == inventory.KindText && v.Get(name) == "" {
-		name += "__contains"
-	}
-	if f.Kind == inventory.KindTime || f.Kind == inventory.KindDate {
-		name += "__gt"
-	}
-	return filterView{Field: f, Name: name, Value: v.Get(name)}
-}
-
-// liveNouns refreshes a derived list when its noun changes.
-func liveNouns(n *inventory.Noun) string { return n.Plural }
-
-func (s *Server) nounList(n *inventory.Noun) handler {
-	return func(w http.ResponseWriter, r *http.Request, who caller) error {
-		l, err := s.listOf(r, who, n)
-		if err != nil {
-			return err
-		}
-		return s.render(w, r, who, "list", view{Title: pluralTitle(n), Live: liveNouns(n), Data: l})
-	}
+	return spaced.Replace(n.Plural)
 }
 
 // pluralTitle is "Device types" for device-types.
 func pluralTitle(n *inventory.Noun) string {
-	if n.Plural == "bmcs" {
-		return "BMCs"
+	if n.Title == strings.ToUpper(n.Title) { // BMC, VLAN
+		return n.Title + "s"
 	}
 	return firstUpper(strings.ReplaceAll(n.Plural, "-", " "))
 }
@@ -174,6 +44,8 @@ type oneView struct {
 	Object    inventory.Object
 	Names     map[inventory.UID]string
 	Fields    []inventory.Field
+	Attached  *attachedView // nil where nothing can be attached
+	Children  []childList
 	Changes   []*inventory.Change
 	CanEdit   bool
 	CanDelete bool
@@ -205,20 +77,25 @@ func (s *Server) one(r *http.Request, who caller, n *inventory.Noun) (oneView, e
 	if d, ok := obj.(*inventory.Device); ok && d.ProvisionState != inventory.StateNone {
 		o.CanDelete = false
 	}
-	o.Fields = shownFields(n)
+	o.Fields = shownFields(n, who)
 	if !n.Journal {
 		o.Changes, err = inventory.List[inventory.Change](r.Context(), s.Record, inventory.Query{
 			Filters: []inventory.Filter{inventory.Is("object", obj.Head().UID)}, Sort: "-created_at", Limit: 20})
+	}
+	if err == nil {
+		o.Attached, err = s.attached(r.Context(), who, obj, r.URL.Path)
+	}
+	if err == nil {
+		o.Children, err = s.children(r, who, n, obj)
 	}
 	return o, err
 }
 
 // shownFields are a noun's own, and then those that every object has.
-func shownFields(n *inventory.Noun) []inventory.Field {
+func shownFields(n *inventory.Noun, who caller) []inventory.Field {
 	var own, meta []inventory.Field
-	for _, f := range n.Fields {
+	for _, f := range visible(n, who) {
 		switch {
-		case f.Hidden:
 		case isMeta(f):
 			meta = append(meta, f)
 		default:
@@ -268,6 +145,9 @@ func (f formField) Control() string {
 	case inventory.KindList, inventory.KindData:
 		return "textarea"
 	case inventory.KindInt, inventory.KindFloat:
+		if f.Field.Money {
+			return "amount"
+		}
 		return "number"
 	case inventory.KindTime:
 		return "datetime-local"
@@ -285,12 +165,13 @@ const maxOptions = 200
 
 const formTime = "2006-01-02T15:04"
 
-// settable lists the fields of a noun that a form has.
-func settable(n *inventory.Noun) []inventory.Field {
+// settable lists the fields of a noun that a form has, for somebody who sees money or not.
+func settable(n *inventory.Noun, money bool) []inventory.Field {
 	var fields []inventory.Field
+	empty := n.New()
 	for _, f := range n.Fields {
-		isMap := f.Kind == inventory.KindData && f.Name == "attributes"
-		if !f.ReadOnly && !f.Hidden && (f.Kind != inventory.KindData || isMap) {
+		_, isMap := f.Value(empty).(map[string]string)
+		if !f.ReadOnly && !f.Hidden && (f.Kind != inventory.KindData || isMap) && (money || !f.Money) {
 			fields = append(fields, f)
 		}
 	}
@@ -300,8 +181,8 @@ func settable(n *inventory.Noun) []inventory.Field {
 // formOf builds a form for obj; typed is what a person had typed into it, when it was not accepted.
 func (s *Server) formOf(r *http.Request, n *inventory.Noun, obj inventory.Object, typed url.Values, problem *api.Problem) (formView, error) {
 	fv := formView{Noun: n, Object: obj, New: obj.Head().UID == "", Back: localPath(r.FormValue("back"), "")}
-	for _, f := range settable(n) {
-		ff := formField{Field: f, Value: formText(f, obj)}
+	for _, f := range settable(n, readerOf(r.Context()).seesMoney) {
+		ff := formField{Field: f, Value: formText(n, f, obj)}
 		if typed != nil {
 			ff.Value = typed.Get(f.Name)
 		}
@@ -367,7 +248,10 @@ func longName(n *inventory.Noun, obj inventory.Object, names map[inventory.UID]s
 }
 
 // formText is a field's value as a form shows it.
-func formText(f inventory.Field, obj inventory.Object) string {
+func formText(n *inventory.Noun, f inventory.Field, obj inventory.Object) string {
+	if f.Money {
+		return amountText(n, f, obj)
+	}
 	switch v := f.Value(obj).(type) {
 	case []string:
 		return strings.Join(v, "\n")
@@ -382,6 +266,8 @@ func formText(f inventory.Field, obj inventory.Object) string {
 			return ""
 		}
 		return strconv.FormatFloat(*v, 'f', -1, 64)
+	case *int, *int64, *bool:
+		return fmt.Sprint(deref(v))
 	case int, int64, float64:
 		if text := fmt.Sprint(v); text != "0" || f.Required {
 			return text
@@ -397,14 +283,27 @@ func formText(f inventory.Field, obj inventory.Object) string {
 	}
 }
 
-// formFields turns a posted form into the fields of a patch: what the general REST handlers take.
-func formFields(n *inventory.Noun, v url.Values) (map[string]json.RawMessage, error) {
-	fields := map[string]json.RawMessage{}
-	for _, f := range settable(n) {
+// amountText is an amount as a form shows it: in the currency's units, empty where there is none.
+func amountText(n *inventory.Noun, f inventory.Field, obj inventory.Object) string {
+	minor, known := f.AmountOf(obj)
+	if !known || minor == 0 && !f.Nullable {
+		return ""
+	}
+	return inventory.FormatAmount(minor, n.CurrencyOf(f, obj))
+}
+
+// formFields turns a posted form into the fields of a patch of obj: what the general REST handlers take.
+func formFields(n *inventory.Noun, obj inventory.Object, fields []inventory.Field, v url.Values) (map[string]json.RawMessage, error) {
+	patch := map[string]json.RawMessage{}
+	for _, f := range fields {
 		if !v.Has(f.Name) && f.Kind != inventory.KindBool {
 			continue
 		}
-		value, keep, err := formValue(f, strings.TrimSpace(strings.ReplaceAll(v.Get(f.Name), "\r\n", "\n")))
+		typed := strings.TrimSpace(strings.ReplaceAll(v.Get(f.Name), "\r\n", "\n"))
+		value, keep, err := formValue(f, typed)
+		if f.Money {
+			value, err = formAmount(n, f, obj, v, typed)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -415,9 +314,25 @@ func formFields(n *inventory.Noun, v url.Values) (map[string]json.RawMessage, er
 		if err != nil {
 			return nil, fmt.Errorf("read the form's field %s: %w", f.Name, err)
 		}
-		fields[f.Name] = text
+		patch[f.Name] = text
 	}
-	return fields, nil
+	return patch, nil
+}
+
+// formAmount reads an amount in the currency that the form says, or that obj has.
+func formAmount(n *inventory.Noun, f inventory.Field, obj inventory.Object, v url.Values, typed string) (any, error) {
+	if typed == "" && f.Nullable {
+		return nil, nil
+	}
+	currency := n.CurrencyOf(f, obj)
+	if v.Has(f.Currency) {
+		currency = strings.ToUpper(strings.TrimSpace(v.Get(f.Currency)))
+	}
+	minor, err := inventory.ParseMoney(typed, currency)
+	if err != nil {
+		return nil, invalid(f.Name, "%v", err)
+	}
+	return minor, nil
 }
 
 // formValue is the JSON value of what was typed; keep leaves the field as it is.
@@ -430,13 +345,13 @@ func formValue(f inventory.Field, text string) (value any, keep bool, err error)
 	case inventory.KindList:
 		return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), false, nil
 	case inventory.KindData:
-		return attributes(text)
+		return attributes(f, text)
 	case inventory.KindInt, inventory.KindFloat:
 		if text == "" && f.Nullable {
 			return nil, false, nil
 		}
-		if text == "" {
-			return 0, false, nil
+		if text == "" || f.Money {
+			return 0, false, nil // an amount is read by formAmount, which knows the currency
 		}
 		if _, err := strconv.ParseFloat(text, 64); err != nil {
 			return nil, false, invalid(f.Name, "must be a number")
@@ -459,12 +374,12 @@ func formInstant(f inventory.Field, text string) (any, bool, error) {
 	return t, false, nil
 }
 
-func attributes(text string) (any, bool, error) {
+func attributes(f inventory.Field, text string) (any, bool, error) {
 	m := map[string]string{}
 	for line := range strings.Lines(text) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if !ok && key != "" {
-			return nil, false, invalid("attributes", "write one name=value on each line")
+			return nil, false, invalid(f.Name, "write one name=value on each line")
 		}
 		if key != "" {
 			m[key] = value
@@ -520,7 +435,7 @@ func (s *Server) nounCreate(n *inventory.Noun) handler {
 
 // fillForm sets what a form says and stores it.
 func fillForm(tx inventory.Tx, n *inventory.Noun, obj inventory.Object, v url.Values, store func(inventory.Object) error) error {
-	fields, err := formFields(n, v)
+	fields, err := formFields(n, obj, settable(n, readerOf(tx.Context()).seesMoney), v)
 	if err != nil {
 		return err
 	}
@@ -575,10 +490,7 @@ func (s *Server) nounDelete(n *inventory.Noun) handler {
 			return err
 		}
 		err = s.change(r, who, n, v.Get("why"), func(tx inventory.Tx, obj inventory.Object) error {
-			if d, ok := obj.(*inventory.Device); ok && d.ProvisionState != inventory.StateNone {
-				return &inventory.Conflict{Noun: n.Name, UID: d.UID, Why: byHand["machine"].remove}
-			}
-			return tx.Delete(obj)
+			return remove(tx, n, obj)
 		})
 		if err != nil {
 			return err

@@ -160,7 +160,8 @@ func (d *document) pageOf(item object) object {
 		"items": object{"type": "array", "items": item},
 		"next":  object{"type": "string", "description": "Cursor of the next page; absent on the last."},
 		"total": object{"type": "integer"}, "exact": object{"type": "boolean", "description": "False: at least total match."},
-		"names": object{"type": "object", "additionalProperties": object{"type": "string"}, "description": "What to call the objects referred to, by uid."},
+		"names":    object{"type": "object", "additionalProperties": object{"type": "string"}, "description": "What to call the objects referred to, by uid."},
+		"withheld": object{"type": "array", "items": object{"type": "string"}, "description": "Fields that are left out because the asker may not see amounts of money."},
 	}}
 }
 

@@ -21,8 +21,12 @@ var operators = map[string]inventory.Op{
 func (s *Server) parseQuery(ctx context.Context, n *inventory.Noun, v url.Values) (inventory.Query, error) {
 	q := inventory.Query{Search: truncate(strings.TrimSpace(v.Get("q")), 200), Sort: v.Get("sort"), Cursor: v.Get("cursor"), Count: true}
 	for name, values := range v {
+		if _, own := n.Field(name); name == "tag" && !own {
+			q.Tags = tagsOf(values)
+			continue
+		}
 		switch name {
-		case "q", "sort", "cursor":
+		case "q", "sort", "cursor", "columns":
 		case "limit":
 			limit, err := strconv.Atoi(v.Get("limit"))
 			if err != nil || limit < 1 || limit > inventory.MaxPage {
@@ -40,6 +44,11 @@ func (s *Server) parseQuery(ctx context.Context, n *inventory.Noun, v url.Values
 		}
 	}
 	return q, nil
+}
+
+// tagsOf are slugs of tags, one in each value or with commas between.
+func tagsOf(values []string) []string {
+	return strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func (s *Server) parseFilter(ctx context.Context, n *inventory.Noun, name string, values []string) (inventory.Filter, error) {

@@ -69,6 +69,7 @@ func (s *Server) Handler() http.Handler {
 			s.Metrics = prometheus.NewRegistry()
 		}
 		s.metrics = newMetrics(s.Metrics)
+		s.Record = guardMoney(s.Record)
 		s.pages = loadPages(s)
 		s.openapi = s.describe()
 		s.handler = s.mux()

@@ -8,7 +8,7 @@
   const busy = (region) => {
     const at = document.activeElement;
     if (region.contains(at) && at.matches("input:not([type=checkbox]), select, textarea")) return true;
-    return region.querySelector("details.menu[open]") !== null;
+    return region.querySelector("details.menu[open], input[type=checkbox]:checked") !== null;
   };
 
   const swap = (fresh) => {
@@ -87,6 +87,59 @@
   const closeMenus = (but) => document.querySelectorAll("details.menu[open]").forEach((d) => { if (d !== but) d.open = false; });
   document.addEventListener("click", (e) => closeMenus(e.target.closest("details.menu")));
   document.addEventListener("keydown", (e) => { if (e.key === "Escape") closeMenus(null); });
+
+  // Keys of the lists and pages. None works while somebody types, and none with a modifier: those belong to the browser.
+  const rows = () => [...document.querySelectorAll("#list tbody tr")];
+  let at = -1, going = false;
+  const mark = (step) => {
+    const all = rows();
+    if (!all.length) return;
+    all[at]?.classList.remove("at");
+    at = Math.min(Math.max(at + step, 0), all.length - 1);
+    all[at].classList.add("at");
+    all[at].scrollIntoView({ block: "nearest" });
+    all[at].querySelector("a")?.focus({ preventScroll: true });
+  };
+  const follow = (selector) => { const link = document.querySelector(selector); if (link) link.click(); return link; };
+  const focusOn = (selector) => { const field = document.querySelector(selector); if (field) { field.focus(); field.select(); } return field; };
+  const keys = {
+    "?": () => { document.getElementById("keys")?.showModal(); return true; },
+    "/": () => focusOn("[data-focus-key='/']"),
+    "f": () => focusOn("form[data-filter] input[name=q]"),
+    "j": () => { mark(1); return true; },
+    "k": () => { mark(-1); return true; },
+    "x": () => { const box = rows()[at]?.querySelector("input[type=checkbox]"); if (box) box.checked = !box.checked; return box; },
+    "n": () => follow(".head .actions a[href$='/new']"),
+    "e": () => follow(".head .actions a[href$='/edit']"),
+    "g": () => { going = true; setTimeout(() => { going = false; }, 1500); return true; },
+  };
+  const places = { h: "/", m: "/machines", i: "/all", s: "/shipments", r: "/racks" };
+  document.addEventListener("keydown", (e) => {
+    if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, select, textarea, dialog")) return;
+    if (going && places[e.key]) { location.href = places[e.key]; return; }
+    if (keys[e.key]?.()) e.preventDefault();
+  });
+
+  // One box ticks all rows of the page.
+  document.addEventListener("change", (e) => {
+    if (!e.target.matches("[data-tick-all]")) return;
+    for (const box of e.target.form.querySelectorAll("input[name=uid]")) box.checked = e.target.checked;
+  });
+  const showTickAll = () => document.querySelectorAll("[data-tick-all]").forEach((box) => { box.hidden = false; });
+  showTickAll();
+  new MutationObserver(showTickAll).observe(document.getElementById("main"), { childList: true, subtree: true });
+
+  // A row of the filter builder offers the values of the field that is chosen, and a new row when the last is in use.
+  document.addEventListener("change", (e) => {
+    const row = e.target.closest(".condition");
+    if (!row || e.target.name !== "f") return;
+    const value = row.querySelector("input[name=v]");
+    if (value) value.setAttribute("list", `values-${e.target.value}`);
+    if (row.nextElementSibling?.matches(".condition")) return;
+    const next = row.cloneNode(true);
+    for (const field of next.querySelectorAll("select, input")) { if (field.matches("select")) field.selectedIndex = 0; else field.value = ""; }
+    row.after(next);
+  });
 
   // An upload shows how far it is.
   for (const form of document.querySelectorAll("form[data-upload]")) {
