@@ -30,6 +30,14 @@ func (p Placement) Meets(q Placement) bool {
 // Units says the place in words: "unit 3", "units 3 to 4".
 func (p Placement) Units() string { return unitsText(p.From, p.To) }
 
+// are is the verb for Units.
+func (p Placement) are() string {
+	if p.To-p.From <= 1 {
+		return "is"
+	}
+	return "are"
+}
+
 func unitsText(from, to float64) string {
 	if to-from <= 1 {
 		return fmt.Sprintf("unit %g", from)
@@ -100,7 +108,7 @@ func PlaceOf(d *Device, kind *DeviceType) (Placement, bool) {
 func (r *Rack) Fits(p Placement) (why string, ok bool) {
 	first, last := float64(r.StartingUnit), float64(r.StartingUnit+r.UHeight)
 	if p.From < first || p.To > last {
-		return fmt.Sprintf("%s is not in rack %s, which has the units %g to %g", p.Units(), r.Name, first, last-1), false
+		return fmt.Sprintf("%s %s not in rack %s, which has the units %g to %g", p.Units(), p.are(), r.Name, first, last-1), false
 	}
 	return "", true
 }
@@ -165,7 +173,7 @@ func (d *Device) checkRoom(tx Tx, rack *Rack) error {
 			other = clash.B
 		}
 		if clash.A.Device == d || clash.B.Device == d {
-			return &Conflict{Noun: "device", UID: other.Device.UID, Why: fmt.Sprintf("%s of rack %s is taken by %s", other.Units(), rack.Name, other.Device.Name)}
+			return &Conflict{Noun: "device", UID: other.Device.UID, Why: fmt.Sprintf("%s of rack %s %s taken by %s", other.Units(), rack.Name, other.are(), other.Device.Name)}
 		}
 	}
 	if d.OverReservation != "" {

@@ -197,8 +197,8 @@ func (v *RackReservation) checkDevices(tx Tx, rack *Rack) error {
 	placed, _ := Occupancy(rack, devices, types)
 	for _, p := range placed {
 		if p.Meets(v.Place()) && p.Device.OverReservation == "" {
-			return &Conflict{Noun: "rack-reservation", UID: p.Device.UID, Why: fmt.Sprintf("%s of rack %s is taken by %s: reserve the free units around it, or say on the device why it may stand there",
-				p.Units(), rack.Name, p.Device.Name)}
+			return &Conflict{Noun: "rack-reservation", UID: p.Device.UID, Why: fmt.Sprintf("%s of rack %s %s taken by %s: reserve the free units around it, or say on the device why it may stand there",
+				p.Units(), rack.Name, p.are(), p.Device.Name)}
 		}
 	}
 	return nil
@@ -218,7 +218,7 @@ func (v *RackReservation) sentence(rack *Rack) string {
 	if v.Until != "" {
 		until = " until " + string(v.Until)
 	}
-	return fmt.Sprintf("%s of rack %s is reserved%s: %s", v.Place().Units(), rack.Name, until, abbreviate(v.Description, 200))
+	return fmt.Sprintf("%s of rack %s %s reserved%s: %s", v.Place().Units(), rack.Name, v.Place().are(), until, abbreviate(v.Description, 200))
 }
 
 // checkReservations sees that nothing keeps the place free for something else.

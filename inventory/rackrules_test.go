@@ -121,7 +121,7 @@ func TestProblems(t *testing.T) {
 	c := contents()
 	c.Devices = append(c.Devices, &Device{Meta: Meta{UID: "x"}, Name: "x", Rack: "rack", DeviceType: "2u", Position: at(2)}, &Device{Meta: Meta{UID: "y"}, Name: "y", Rack: "rack", Position: at(11)})
 	got := strings.Join(c.Problems("2026-11-22"), "\n")
-	for _, want := range []string{"big and x overlap at unit 2", "x and small overlap at unit 3", "y: unit 11 is not in rack R1", "small stands where units 3 to 4 of rack R1 is reserved"} {
+	for _, want := range []string{"big and x overlap at unit 2", "x and small overlap at unit 3", "y: unit 11 is not in rack R1", "small stands where units 3 to 4 of rack R1 are reserved"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not among\n%s", want, got)
 		}

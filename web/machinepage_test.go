@@ -184,48 +184,6 @@ func TestIdentityQuestion(t *testing.T) {
 	}
 }
 
-// TestElevation: units are counted from the bottom, half units are exact, and the back of a deep device is seen from behind.
-func TestElevation(t *testing.T) {
-	deep, shallow := &inventory.DeviceType{UHeight: 2, IsFullDepth: true}, &inventory.DeviceType{UHeight: 1.5}
-	deep.UID, shallow.UID = "d", "s"
-	types := map[inventory.UID]*inventory.DeviceType{"d": deep, "s": shallow}
-	device := func(name, kind string, position float64, face string) *inventory.Device {
-		return &inventory.Device{Name: name, DeviceType: inventory.UID(kind), Position: &position, Face: face}
-	}
-	devices := []*inventory.Device{device("bottom", "d", 1, "front"), device("back", "s", 3.5, "rear"), {Name: "loose"}}
-	boxes := func(r *inventory.Rack, face string) map[string][3]int {
-		m := map[string][3]int{}
-		for _, b := range draw(r, face, devices, types).Boxes {
-			blocked := 0
-			if b.Blocked {
-				blocked = 1
-			}
-			m[b.Device.Name] = [3]int{b.Y, b.H, blocked}
-		}
-		return m
-	}
-	for _, c := range []struct {
-		name, face string
-		rack       inventory.Rack
-		want       map[string][3]int
-	}{
-		{"front", "front", inventory.Rack{UHeight: 10}, map[string][3]int{"bottom": {2 + 8*22, 44, 0}}},
-		{"rear", "rear", inventory.Rack{UHeight: 10}, map[string][3]int{"bottom": {2 + 8*22, 44, 1}, "back": {2 + 6*22, 33, 0}}},
-		{"counted from the top", "front", inventory.Rack{UHeight: 10, DescUnits: true}, map[string][3]int{"bottom": {2, 44, 0}}},
-		{"units that begin at 0 are 1", "front", inventory.Rack{UHeight: 10, StartingUnit: 0}, map[string][3]int{"bottom": {2 + 8*22, 44, 0}}},
-	} {
-		got := boxes(&c.rack, c.face)
-		if len(got) != len(c.want) {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
-		for name, want := range c.want {
-			if got[name] != want {
-				t.Errorf("%s: %s is at %v, want %v", c.name, name, got[name], want)
-			}
-		}
-	}
-}
-
 func FuzzLocalPath(f *testing.F) {
 	for _, seed := range []string{"/", "/machines?q=1", "//evil", "https://evil", "/\\evil", "\\\\evil", "/a\r\nSet-Cookie: x", "javascript:alert(1)", "/%2f/evil", "///"} {
 		f.Add(seed)

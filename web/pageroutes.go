@@ -3,14 +3,13 @@ package web
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"berth/inventory"
 )
 
 // pageRoutes are the pages: those drawn by hand, and for every noun the derived ones that no hand-drawn page replaces.
 func (s *Server) pageRoutes() []route {
-	rows := slices.Concat(s.entryPages(), s.machinePages(), s.otherPages(), s.attachedPages(), s.scanPages())
+	rows := slices.Concat(s.entryPages(), s.machinePages(), s.otherPages(), s.rackPages(), s.labelPages(), s.movePages(), s.sitePages(), s.scanPages())
 	drawn := map[string]bool{}
 	for i := range rows {
 		rows[i].surface = surfacePage
@@ -20,11 +19,6 @@ func (s *Server) pageRoutes() []route {
 		if !drawn[rt.method+" "+rt.pattern] {
 			rt.surface = surfacePage
 			rows = append(rows, rt)
-		}
-	}
-	for i, rt := range rows { // the forms of a list work on every list, also those drawn by hand
-		if n, ok := inventory.NounOf(strings.TrimPrefix(rt.pattern, "/")); ok && rt.method == http.MethodGet && rt.pattern == "/"+n.Plural {
-			rows[i].handle = listForms(n, rt.handle)
 		}
 	}
 	return rows
@@ -45,9 +39,6 @@ func (s *Server) entryPages() []route {
 		{method: "POST", pattern: "/me/tokens", need: "viewer", handle: s.makeToken},
 		{method: "POST", pattern: "/me/tokens/{ref}/revoke", need: "viewer", handle: s.dropToken},
 		{method: "POST", pattern: "/me/sessions/{ref}/end", need: "viewer", handle: s.dropSession},
-		{method: "GET", pattern: "/all", need: "viewer", handle: s.everythingPage},
-		{method: "POST", pattern: "/views/{noun}/save", need: "viewer", handle: s.saveView},
-		{method: "POST", pattern: "/views/{ref}/drop", need: "viewer", handle: s.dropView},
 	}
 }
 
@@ -81,8 +72,6 @@ func (s *Server) otherPages() []route {
 		{method: "GET", pattern: "/operations/{ref}", need: "viewer", handle: s.operationPage},
 		{method: "POST", pattern: "/operations/{ref}/cancel", need: "operator", handle: s.cancelForm},
 		{method: "POST", pattern: "/operations/{ref}/steps/{step}/done", need: "operator", handle: s.taskDoneForm},
-		{method: "GET", pattern: "/racks/{ref}", need: "viewer", handle: s.rackPage},
-		{method: "GET", pattern: "/racks/{ref}/elevation.svg", need: "viewer", handle: s.rackSVG},
 		{method: "GET", pattern: "/images/import", need: "operator", handle: s.importPage},
 		{method: "POST", pattern: "/images/upload", need: "operator", handle: s.uploadForm, stream: true},
 		{method: "POST", pattern: "/images/fetch", need: "operator", handle: s.fetchForm},
@@ -100,13 +89,9 @@ func (s *Server) nounPages() []route {
 		list, one := "/"+n.Plural, "/"+n.Plural+"/{ref}"
 		rows = append(rows,
 			route{method: http.MethodGet, pattern: list, need: n.Read, handle: s.nounList(n)},
-			route{method: http.MethodGet, pattern: list + ".csv", need: n.Read, handle: s.nounCSV(n)},
 			route{method: http.MethodGet, pattern: one, need: n.Read, handle: s.nounOne(n)})
 		if n.Edit == inventory.LevelNone {
 			continue
-		}
-		if !n.AppendOnly {
-			rows = append(rows, route{method: http.MethodPost, pattern: list + "/bulk", need: n.Edit, handle: s.bulkPage(n)})
 		}
 		if byHand[n.Name].create == "" {
 			rows = append(rows,

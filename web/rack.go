@@ -1,258 +1,425 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
+	"berth/api"
 	"berth/inventory"
+	"berth/inventory/elevation"
+	"berth/inventory/placement"
 )
 
-// The measures of an elevation, in pixels (NetBox's).
-const (
-	unitWidth  = 220
-	unitHeight = 22
-	legend     = 30 // the numbers of the units, at the left
-	margin     = 15 // for reservations, at the right
-	border     = 2
-)
-
-// elevation is one face of a rack as it is drawn.
-type elevation struct {
-	Rack   *inventory.Rack
-	Face   string // front or rear
-	Width  int
-	Height int
-	Units  []unitBox
-	Boxes  []deviceBox
-	// CanEdit makes the free units links to a form.
-	CanEdit bool
+// rackPages are the racks as pictures, and the form that moves a device where there is no script to drag it.
+func (s *Server) rackPages() []route {
+	return []route{
+		{method: "GET", pattern: "/racks/{ref}", need: "viewer", handle: s.rackPage},
+		{method: "GET", pattern: "/racks/{ref}/elevation.svg", need: "viewer", handle: s.rackSVG},
+		{method: "POST", pattern: "/racks/{ref}/place", need: "operator", handle: s.placeForm},
+		{method: "GET", pattern: "/racks/wall", need: "viewer", handle: s.wallPage},
+	}
 }
 
-// unitBox is one unit; Number is what is written beside it.
-type unitBox struct {
-	Number int
-	Y      int
-	URL    string // the form for a device there
+// rackRoutes are the same for programs.
+func (s *Server) rackRoutes() []route {
+	return []route{
+		{method: "GET", pattern: "/api/v1/racks/{ref}/elevation", need: "viewer", handle: s.rackElevation, out: elevation.Elevation{},
+			query: []string{"face", "render", "unit_width", "unit_height", "include_images"}, summary: "One face of a rack: laid out as JSON, or with render=svg as a picture"},
+		{method: "GET", pattern: "/api/v1/racks/{ref}/power", need: "viewer", handle: s.rackPower, out: inventory.Power{},
+			summary: "What a rack draws, measured, allocated and at most, against what its feeds may give"},
+		{method: "GET", pattern: "/api/v1/sites/{ref}/wall.svg", need: "viewer", handle: s.siteWall, query: []string{"face"},
+			summary: "All racks of a site side by side, as a picture"},
+		{method: "POST", pattern: "/api/v1/devices/{ref}/place", need: "operator", handle: s.placeDevice, in: api.PlaceDeviceRequest{}, out: inventory.Device{},
+			summary: "Stand a device somewhere else: in a rack's units, at its side, or in none"},
+		{method: "GET", pattern: "/api/v1/devices/{ref}/cables", need: "viewer", handle: s.deviceCables, out: []placement.CableLine{},
+			summary: "Every cable at a device, with what is at its other end, and for power the way to its feed"},
+	}
 }
 
-// deviceBox is a device, or the back of one.
-type deviceBox struct {
-	Device *inventory.Device
-	Type   string
-	Y, H   int
-	URL    string
-	// Blocked: it is mounted at the other face and is as deep as the rack.
-	Blocked bool
+// svgPolicy allows a drawing that stands alone its one style, which is a constant, by its hash; and pictures of this server.
+var svgPolicy = func() string {
+	sum := sha256.Sum256([]byte(elevation.Style))
+	return "default-src 'none'; img-src 'self'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}()
+
+func writeSVG(w http.ResponseWriter, svg []byte) error {
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Content-Security-Policy", svgPolicy)
+	_, _ = w.Write(svg) // the client has gone: nobody is left to tell
+	return nil
 }
 
-// X, Y and so on of what is inside the border.
-func (e elevation) InnerX() int { return legend + border }
+// today is the civil date, UTC, where no site says otherwise.
+func (s *Server) today() inventory.Date { return inventory.DateOf(s.now().UTC()) }
 
-// Text is the box's label, cut to what fits.
-func (b deviceBox) Text() string { return truncate(b.Device.Name, 30) }
+// rackOf finds the rack a request names, and what is in it.
+func (s *Server) rackOf(r *http.Request) (inventory.RackContents, error) {
+	rack, err := inventory.Get[inventory.Rack](r.Context(), s.Record, r.PathValue("ref"))
+	if err != nil {
+		return inventory.RackContents{}, err
+	}
+	list, err := placement.Contents(r.Context(), s.Record, []*inventory.Rack{rack})
+	if err != nil {
+		return inventory.RackContents{}, err
+	}
+	return list[0], nil
+}
 
-// Title is what hovering tells.
-func (b deviceBox) Title() string {
-	d := b.Device
-	parts := []string{d.Name}
-	for _, text := range []string{d.Role, d.Status, string(d.ProvisionState), b.Type, d.Serial} {
-		if text != "" {
-			parts = append(parts, text)
+// drawingOptions reads how a picture is wanted from an address. Errors: *inventory.Invalid, *api.Problem.
+func (s *Server) drawingOptions(v url.Values) (elevation.Options, error) {
+	o := elevation.Options{Face: v.Get("face"), Today: s.today()}
+	for name, into := range map[string]*int{"unit_width": &o.UnitWidth, "unit_height": &o.UnitHeight} {
+		if v.Get(name) == "" {
+			continue
+		}
+		n, err := strconv.Atoi(v.Get(name))
+		if err != nil {
+			return o, invalid(name, "is a number of pixels")
+		}
+		*into = n
+	}
+	return o, o.Settle()
+}
+
+func (s *Server) rackSVG(w http.ResponseWriter, r *http.Request, who caller) error {
+	e, err := s.elevation(r, who)
+	if err != nil {
+		return err
+	}
+	return writeSVG(w, e.File())
+}
+
+func (s *Server) elevation(r *http.Request, who caller) (*elevation.Elevation, error) {
+	o, err := s.drawingOptions(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.rackOf(r)
+	if err != nil {
+		return nil, err
+	}
+	o.CanEdit = who.Can(inventory.LevelOperator)
+	if include, _ := strconv.ParseBool(r.URL.Query().Get("include_images")); include { // what is no truth value is none
+		if o.Picture, err = s.typePictures(r.Context(), c.Types); err != nil {
+			return nil, err
 		}
 	}
-	return strings.Join(parts, ", ")
+	return elevation.Of(c, o), nil
 }
 
-// Middle is the baseline of the label.
-func (b deviceBox) Middle() int { return b.Y + b.H/2 + 4 }
-
-// Class is the box's colour: what state the device is in.
-func (b deviceBox) Class() string {
-	if b.Blocked {
-		return "blocked"
+// typePictures finds the pictures attached to device types whose caption is a face: front or rear.
+func (s *Server) typePictures(ctx context.Context, types map[inventory.UID]*inventory.DeviceType) (func(*inventory.DeviceType, string) string, error) {
+	var uids []string
+	for uid := range types {
+		uids = append(uids, string(uid))
 	}
-	word := string(b.Device.ProvisionState)
-	if word == "" {
-		word = b.Device.Status
-	}
-	if c := colours[word]; c != "" {
-		return c
-	}
-	return "gray"
-}
-
-// top is the y of the upper edge of something at unit position that is height units high. U1 is at the bottom, unless the rack counts
-// its units from the top.
-func top(r *inventory.Rack, position, height float64) int {
-	start, units := float64(firstUnit(r)), float64(heightOf(r))
-	if r.DescUnits {
-		return border + int((position-start)*unitHeight)
-	}
-	return border + int((units-position+start)*unitHeight-height*unitHeight)
-}
-
-func firstUnit(r *inventory.Rack) int { return max(r.StartingUnit, 1) }
-
-func heightOf(r *inventory.Rack) int {
-	if r.UHeight <= 0 {
-		return 42
-	}
-	return min(r.UHeight, 100)
-}
-
-// draw lays out one face.
-func draw(r *inventory.Rack, face string, devices []*inventory.Device, types map[inventory.UID]*inventory.DeviceType) elevation {
-	units := heightOf(r)
-	e := elevation{Rack: r, Face: face, Width: legend + unitWidth + margin + 2*border, Height: units*unitHeight + 2*border}
-	for i := range units {
-		number := firstUnit(r) + i
-		e.Units = append(e.Units, unitBox{Number: number, Y: top(r, float64(number), 1), URL: newDeviceURL(r, face, number)})
-	}
-	for _, d := range devices {
-		if box, ok := boxOf(r, face, d, types[d.DeviceType]); ok {
-			e.Boxes = append(e.Boxes, box)
+	at := map[string]string{}
+	if len(uids) > 0 {
+		list, err := inventory.List[inventory.Attachment](ctx, s.Record, inventory.Query{Limit: inventory.MaxPage,
+			Filters: []inventory.Filter{inventory.Is("noun", "device-type"), {Field: "object", Op: inventory.OpIn, Value: strings.Join(uids, ",")}}})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range list {
+			at[string(a.Object)+strings.ToLower(a.Caption)] = "/documents/" + string(a.Document) + "/thumbnail"
 		}
 	}
-	return e
+	return func(t *inventory.DeviceType, face string) string { return at[string(t.UID)+face] }, nil
 }
 
-func newDeviceURL(r *inventory.Rack, face string, unit int) string {
-	v := url.Values{"rack": {string(r.UID)}, "site": {string(r.Site)}, "face": {face}, "position": {fmt.Sprint(unit)}, "back": {"/racks/" + url.PathEscape(r.Name)}}
-	return "/devices/new?" + v.Encode()
+func (s *Server) rackElevation(w http.ResponseWriter, r *http.Request, who caller) error {
+	e, err := s.elevation(r, who)
+	if err != nil {
+		return err
+	}
+	switch r.URL.Query().Get("render") {
+	case "svg":
+		return writeSVG(w, e.File())
+	case "", "json":
+		return writeJSON(w, http.StatusOK, e)
+	}
+	return invalid("render", "is svg or json")
 }
 
-// boxOf places a device on a face; false when it is not to be seen there.
-func boxOf(r *inventory.Rack, face string, d *inventory.Device, t *inventory.DeviceType) (deviceBox, bool) {
-	if d.Position == nil {
-		return deviceBox{}, false
+func (s *Server) rackPower(w http.ResponseWriter, r *http.Request, _ caller) error {
+	c, err := s.rackOf(r)
+	if err != nil {
+		return err
 	}
-	height, full, name := 1.0, true, ""
-	if t != nil {
-		height, full, name = t.UHeight, t.IsFullDepth, t.Model
+	power, err := placement.Power(r.Context(), s.Record, c.Rack, c.Devices)
+	if err != nil {
+		return err
 	}
-	mounted := d.Face
-	if mounted == "" {
-		mounted = "front"
+	return writeJSON(w, http.StatusOK, power)
+}
+
+func (s *Server) deviceCables(w http.ResponseWriter, r *http.Request, _ caller) error {
+	d, err := inventory.Get[inventory.Device](r.Context(), s.Record, r.PathValue("ref"))
+	if err != nil {
+		return err
 	}
-	if height <= 0 || mounted != face && !full {
-		return deviceBox{}, false
+	lines, err := placement.Cables(r.Context(), s.Record, []inventory.UID{d.UID})
+	if err != nil {
+		return err
 	}
-	noun := deviceNoun
-	if d.ProvisionState != inventory.StateNone {
-		noun = machineNoun
-	}
-	return deviceBox{Device: d, Type: name, Y: top(r, *d.Position, height), H: int(height * unitHeight), URL: pageOf(noun, d), Blocked: mounted != face}, true
+	return writeJSON(w, http.StatusOK, lines)
 }
 
 // rackView is the page of a rack.
 type rackView struct {
 	oneView
-	Rack    *inventory.Rack
-	Faces   []elevation
-	Devices []*inventory.Device
-	Loose   []*inventory.Device // in the rack, but at no unit
-	Used    float64             // units taken
-	Units   int
+	Rack     *inventory.Rack
+	Faces    []faceView
+	Loose    []looseView // in the rack, but at no unit
+	Problems []string
+	Use      inventory.Utilization
+	Power    inventory.Power
+	PowerBar template.HTML
+	Looks    []elevation.Look
+	Form     moveForm
+}
+
+// faceView is one picture on a page. Its drawing is escaped by the package that made it.
+type faceView struct {
+	Title   string
+	Face    string
+	Drawing template.HTML
+}
+
+// looseView is a device that can be dragged to a unit.
+type looseView struct {
+	Device *inventory.Device
+	Height float64
+	Slots  int
+}
+
+// moveForm is the form that moves a device, with what was typed.
+type moveForm struct {
+	Devices []option
+	Racks   []option
+	Typed   url.Values
 }
 
 func (s *Server) rackPage(w http.ResponseWriter, r *http.Request, who caller) error {
+	return s.drawRackPage(w, r, who, url.Values{}, nil)
+}
+
+func (s *Server) drawRackPage(w http.ResponseWriter, r *http.Request, who caller, typed url.Values, problem *api.Problem) error {
 	o, err := s.one(r, who, nounNamed("rack"))
 	if err != nil {
 		return err
 	}
-	rack := o.Object.(*inventory.Rack)
-	devices, types, err := s.rackContents(r.Context(), rack)
+	c, err := s.rackOf(r)
 	if err != nil {
 		return err
 	}
-	v := rackView{oneView: o, Rack: rack, Devices: devices, Units: heightOf(rack)}
+	v := rackView{oneView: o, Rack: c.Rack, Use: c.Utilization(s.today()), Problems: c.Problems(s.today()), Looks: looksIn(c)}
 	for _, face := range []string{"front", "rear"} {
-		e := draw(rack, face, devices, types)
-		e.CanEdit = o.CanEdit
-		v.Faces = append(v.Faces, e)
+		v.Faces = append(v.Faces, drawFace(c, elevation.Options{Face: face, Today: s.today(), CanEdit: o.CanEdit, Drag: o.CanEdit}))
 	}
-	for _, d := range devices {
-		if d.Position == nil {
-			v.Loose = append(v.Loose, d)
-		} else if t := types[d.DeviceType]; t != nil {
-			v.Used += t.UHeight
-		} else {
-			v.Used++
+	for _, d := range c.Loose() {
+		v.Loose = append(v.Loose, loose(d, c.Types[d.DeviceType]))
+	}
+	if v.Power, err = placement.Power(r.Context(), s.Record, c.Rack, c.Devices); err != nil {
+		return err
+	}
+	v.PowerBar = template.HTML(elevation.PowerBar(v.Power))
+	if o.CanEdit {
+		if v.Form, err = s.moveForm(r.Context(), c, typed); err != nil {
+			return err
 		}
 	}
-	return s.render(w, r, who, "rack", view{Title: rack.Name, Live: "racks,machines", Data: v})
+	return s.render(w, r, who, "rack", view{Title: c.Rack.Name, Live: "racks,machines,rack-reservations,power-ports", Problem: problem, Data: v})
 }
 
-// rackContents lists what is in a rack, and the models of it.
-func (s *Server) rackContents(ctx context.Context, rack *inventory.Rack) ([]*inventory.Device, map[inventory.UID]*inventory.DeviceType, error) {
-	devices, err := inventory.List[inventory.Device](ctx, s.Record, inventory.Query{Filters: []inventory.Filter{inventory.Is("rack", rack.UID)}, Sort: "name", Limit: inventory.MaxPage})
+func drawFace(c inventory.RackContents, o elevation.Options) faceView {
+	if err := o.Settle(); err != nil {
+		panic("web: " + err.Error()) // the options are ours
+	}
+	return faceView{Title: o.Face, Face: o.Face, Drawing: template.HTML(elevation.Of(c, o).SVG())}
+}
+
+func loose(d *inventory.Device, t *inventory.DeviceType) looseView {
+	l := looseView{Device: d, Height: 1, Slots: t.Slots()}
+	if t != nil {
+		l.Height = t.UHeight
+	}
+	return l
+}
+
+// looksIn are the states in a rack: a legend need not explain the others.
+func looksIn(c inventory.RackContents) []elevation.Look {
+	seen := map[string]bool{}
+	for _, d := range c.Devices {
+		state := string(d.ProvisionState)
+		if state == "" {
+			state = d.Status
+		}
+		seen[state] = true
+	}
+	var list []elevation.Look
+	for _, l := range elevation.Looks {
+		if seen[l.State] {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+func (s *Server) moveForm(ctx context.Context, c inventory.RackContents, typed url.Values) (moveForm, error) {
+	f := moveForm{Typed: typed}
+	for _, d := range c.Devices {
+		f.Devices = append(f.Devices, option{Value: string(d.UID), Text: d.Name, Selected: typed.Get("device") == string(d.UID)})
+	}
+	racks, err := inventory.List[inventory.Rack](ctx, s.Record, inventory.Query{Filters: []inventory.Filter{inventory.Is("site", c.Rack.Site)}, Sort: "name", Limit: maxOptions})
 	if err != nil {
-		return nil, nil, err
+		return f, err
 	}
-	types := map[inventory.UID]*inventory.DeviceType{}
-	var uids []string
-	for _, d := range devices {
-		if d.DeviceType != "" && types[d.DeviceType] == nil {
-			types[d.DeviceType] = &inventory.DeviceType{}
-			uids = append(uids, string(d.DeviceType))
-		}
+	to := typed.Get("rack")
+	if to == "" {
+		to = string(c.Rack.UID)
 	}
-	if len(uids) == 0 {
-		return devices, types, nil
+	for _, rack := range racks {
+		f.Racks = append(f.Racks, option{Value: string(rack.UID), Text: rack.Name, Selected: to == string(rack.UID)})
 	}
-	list, err := inventory.List[inventory.DeviceType](ctx, s.Record, inventory.Query{Filters: []inventory.Filter{{Field: "uid", Op: inventory.OpIn, Value: strings.Join(uids, ",")}}, Limit: inventory.MaxPage})
-	for _, t := range list {
-		types[t.UID] = t
-	}
-	return devices, types, err
+	return f, nil
 }
 
-// svgStyle is the style of an elevation that stands alone. It is the one inline style berth sends, and the answer's policy allows
-// exactly this text by its hash.
-const svgStyle = `text{font:12px system-ui,sans-serif;fill:#1b2733}.unit{fill:#fff;stroke:#d5dce3}.number{font-size:11px;fill:#66727f}
-.frame{fill:none;stroke:#4a5663;stroke-width:2}.box rect{stroke:#fff;stroke-width:1}.box text{fill:#fff;text-anchor:middle}
-.green rect{fill:#1e7d45}.blue rect{fill:#1f5fae}.cyan rect{fill:#0b7285}.red rect{fill:#b3261e}.yellow rect{fill:#8a6100}.purple rect{fill:#6b3fa0}.gray rect{fill:#5c6670}
-.blocked>rect{fill:url(#hatch);stroke:#b9c1c9}.blocked text{fill:#66727f}.hatch{stroke:#b9c1c9}.hatchback{fill:#fff}
-@media(prefers-color-scheme:dark){text{fill:#dde4ec}.unit{fill:#1a222b;stroke:#2d3843}.frame{stroke:#8b97a4}.box rect{stroke:#11171d}.number,.blocked text{fill:#8b97a4}.hatch{stroke:#3b4855}.hatchback{fill:#1a222b}}`
-
-var svgPolicy = func() string {
-	sum := sha256.Sum256([]byte(svgStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}()
-
-// rackSVG answers with one face as a picture: ?face=front or rear.
-func (s *Server) rackSVG(w http.ResponseWriter, r *http.Request, _ caller) error {
-	obj, err := s.Record.Get(r.Context(), nounNamed("rack"), r.PathValue("ref"))
+// placeForm moves a device of this rack, and comes back to it.
+func (s *Server) placeForm(w http.ResponseWriter, r *http.Request, who caller) error {
+	v, err := form(r)
 	if err != nil {
 		return err
 	}
-	face := r.URL.Query().Get("face")
-	if face == "" {
-		face = "front"
+	d, err := s.standDevice(r, who, v.Get("device"), placeTyped(v))
+	if p, ok := again(err); ok {
+		return s.drawRackPage(w, r, who, v, p)
 	}
-	if face != "front" && face != "rear" {
-		return invalid("face", "front or rear")
-	}
-	rack := obj.(*inventory.Rack)
-	devices, types, err := s.rackContents(r.Context(), rack)
 	if err != nil {
 		return err
 	}
-	var out bytes.Buffer
-	// The style is a constant of ours: html/template would escape it inside <style>, and the hash would not hold.
-	picture := map[string]any{"Elevation": draw(rack, face, devices, types), "Style": template.HTML("<style>" + svgStyle + "</style>")}
-	if err := s.pages.templates["rack"].ExecuteTemplate(&out, "elevation-file", picture); err != nil {
-		return fmt.Errorf("draw rack %s: %w", rack.UID, err)
+	flash(w, "%s was moved.", d.Name)
+	return seeOther(w, r, localPath(v.Get("back"), "/racks/"+url.PathEscape(r.PathValue("ref"))))
+}
+
+func placeTyped(v url.Values) api.PlaceDeviceRequest {
+	in := api.PlaceDeviceRequest{Rack: v.Get("rack"), Face: v.Get("face"), Side: v.Get("side"), OverReservation: strings.TrimSpace(v.Get("over_reservation")), Why: v.Get("why")}
+	if position, err := strconv.ParseFloat(v.Get("position"), 64); err == nil {
+		in.Position = &position
 	}
-	w.Header().Set("Content-Type", "image/svg+xml")
-	w.Header().Set("Content-Security-Policy", svgPolicy)
-	_, _ = w.Write(out.Bytes())
-	return nil
+	in.Slot, _ = strconv.Atoi(v.Get("slot")) // empty is the first
+	return in
+}
+
+func (s *Server) placeDevice(w http.ResponseWriter, r *http.Request, who caller) error {
+	return act(w, r, http.StatusOK, func(in api.PlaceDeviceRequest) (*inventory.Device, error) {
+		return s.standDevice(r, who, r.PathValue("ref"), in)
+	})
+}
+
+func (s *Server) standDevice(r *http.Request, who caller, device string, in api.PlaceDeviceRequest) (d *inventory.Device, err error) {
+	rack, _ := nounNamed("device").Field("rack")
+	err = s.Record.Edit(r.Context(), edit(r, who, in.Why), func(tx inventory.Tx) error {
+		to, err := resolve(tx.Get, rack, in.Rack)
+		if err != nil {
+			return err
+		}
+		d, err = placement.Put(tx, device, placement.Place{Rack: to, Position: in.Position, Face: in.Face, Slot: in.Slot, Side: in.Side, OverReservation: in.OverReservation})
+		return err
+	})
+	return d, err
+}
+
+// maxWall is how many racks a wall shows.
+const maxWall = 200
+
+// wallView is a page of racks side by side.
+type wallView struct {
+	Site  *inventory.Site
+	Sites []option
+	Face  string
+	Racks []wallRack
+	More  bool
+	Looks []elevation.Look
+}
+
+type wallRack struct {
+	Rack     *inventory.Rack
+	Use      inventory.Utilization
+	Problems []string
+	Drawing  template.HTML
+}
+
+func (s *Server) wallPage(w http.ResponseWriter, r *http.Request, who caller) error {
+	v := wallView{Face: r.URL.Query().Get("face"), Looks: elevation.Looks[:7]}
+	o := elevation.WallOptions(v.Face, s.today())
+	o.Drag = who.Can(inventory.LevelOperator)
+	if err := o.Settle(); err != nil {
+		return err
+	}
+	v.Face = o.Face
+	list, err := s.wallRacks(r.Context(), &v, r.URL.Query().Get("site"))
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		v.Racks = append(v.Racks, wallRack{Rack: c.Rack, Use: c.Utilization(s.today()), Problems: c.Problems(s.today()), Drawing: template.HTML(elevation.Of(c, o).SVG())})
+	}
+	return s.render(w, r, who, "wall", view{Title: "Wall of racks", Live: "racks,machines", Data: v})
+}
+
+// wallRacks reads the racks of a site, or of all, and the sites to choose from.
+func (s *Server) wallRacks(ctx context.Context, v *wallView, site string) ([]inventory.RackContents, error) {
+	sites, err := inventory.List[inventory.Site](ctx, s.Record, inventory.Query{Sort: "slug", Limit: maxOptions})
+	if err != nil {
+		return nil, err
+	}
+	q := inventory.Query{Sort: "name", Limit: maxWall + 1}
+	for _, x := range sites {
+		here := site != "" && (x.Slug == site || string(x.UID) == site)
+		v.Sites = append(v.Sites, option{Value: x.Slug, Text: x.Name, Selected: here})
+		if here {
+			v.Site, q.Filters = x, []inventory.Filter{inventory.Is("site", x.UID)}
+		}
+	}
+	if site != "" && v.Site == nil {
+		return nil, inventory.ErrNotFound
+	}
+	racks, err := inventory.List[inventory.Rack](ctx, s.Record, q)
+	if err != nil {
+		return nil, err
+	}
+	v.More = len(racks) > maxWall
+	return placement.Contents(ctx, s.Record, racks[:min(len(racks), maxWall)])
+}
+
+// siteWall answers with all racks of a site as one picture.
+func (s *Server) siteWall(w http.ResponseWriter, r *http.Request, _ caller) error {
+	site, err := inventory.Get[inventory.Site](r.Context(), s.Record, r.PathValue("ref"))
+	if err != nil {
+		return err
+	}
+	o := elevation.WallOptions(r.URL.Query().Get("face"), s.today())
+	if err := o.Settle(); err != nil {
+		return err
+	}
+	racks, err := inventory.List[inventory.Rack](r.Context(), s.Record, inventory.Query{Filters: []inventory.Filter{inventory.Is("site", site.UID)}, Sort: "name", Limit: maxWall})
+	if err != nil {
+		return err
+	}
+	list, err := placement.Contents(r.Context(), s.Record, racks)
+	if err != nil {
+		return err
+	}
+	var drawings []*elevation.Elevation
+	for _, c := range list {
+		drawings = append(drawings, elevation.Of(c, o))
+	}
+	return writeSVG(w, elevation.Wall(drawings))
 }

@@ -57,7 +57,7 @@ const (
 )
 
 func (s *Server) routes() []route {
-	rows := slices.Concat(s.serviceRoutes(), s.agentRoutes(), s.actionRoutes(), s.scanActions(), s.nounRoutes(), s.pageRoutes())
+	rows := slices.Concat(s.serviceRoutes(), s.agentRoutes(), s.actionRoutes(), s.rackRoutes(), s.labelRoutes(), s.moveRoutes(), s.siteRoutes(), s.scanActions(), s.nounRoutes(), s.pageRoutes())
 	for i := range rows {
 		if rows[i].surface == "" {
 			rows[i].surface = surfaceAPI // what does not say otherwise speaks to programs
@@ -93,7 +93,6 @@ func (s *Server) bind(rt route) http.Handler {
 		limitRequest(rw, r, rt)
 		who, err := s.identify(r)
 		if err = admit(rt, who, err); err == nil {
-			r = withReader(r, who)
 			err = rt.handle(rw, r, who)
 		}
 		if err != nil {

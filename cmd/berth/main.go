@@ -100,13 +100,15 @@ func command() *cobra.Command {
 	operationCommands(&o, nouns["operation"])
 	imageCommands(&o, nouns["image"])
 	tokenCommands(&o, nouns["token"])
+	rackCommands(&o, nouns["rack"])
+	moveCommands(&o, nouns["move"])
 	for _, n := range inventory.Nouns {
 		root.AddCommand(nouns[n.Name])
 	}
 	root.AddCommand(
 		deployCommand(&o, "deploy", "Write an image to a machine that has nothing of ours on it", (*api.Client).Deploy),
 		deployCommand(&o, "reimage", "Write an image to a machine that has one", (*api.Client).Reimage),
-		releaseCommand(&o), inspectCommand(&o), powerCommand(&o),
+		labelCommand(&o), releaseCommand(&o), inspectCommand(&o), powerCommand(&o),
 	)
 	arrange(root)
 	return root

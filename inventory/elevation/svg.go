@@ -165,10 +165,11 @@ func (e *Elevation) box(k *ink, b *Box) {
 }
 
 func (e *Elevation) openBox(k *ink, b *Box) {
-	k.s(`<a class="box `, b.Colour)
+	look := b.Colour
 	if b.Blocked {
-		k.s(" blocked")
+		look = "blocked"
 	}
+	k.s(`<a class="box `, look)
 	if b.Wrong {
 		k.s(" wrong")
 	}
@@ -176,7 +177,10 @@ func (e *Elevation) openBox(k *ink, b *Box) {
 		k.s(" noted")
 	}
 	k.s(`" href="`).t(b.URL).s(`"`)
-	if e.options.Drag && !b.Blocked {
+	if e.options.Drag {
+		if b.Blocked {
+			k.s(` data-fixed="1"`)
+		}
 		k.s(` data-device="`).t(string(b.Device)).s(`" data-name="`).t(b.Name).s(`" data-height="`).f(b.To - b.From).s(`" data-slots="`).i(b.slots).s(`" data-slot="`).i(b.Slot).s(`"`)
 		if b.Side != "" {
 			k.s(` data-side="`, b.Side, `"`)
@@ -187,12 +191,12 @@ func (e *Elevation) openBox(k *ink, b *Box) {
 
 // words writes the mark and as much of the names as fits, measured and not guessed at by their number.
 func (e *Elevation) words(k *ink, b *Box) {
-	size := min(12, b.H-1)
+	size := min(12, b.H*0.8)
 	tab := 0.0
 	if !b.Blocked && b.W >= 40 {
 		tab = 14
 		k.s(`<rect class="tab"`).rect(b.X+0.5, b.Y+0.5, tab, b.H-1).s(`/>`)
-		markSize := min(10, b.H-1)
+		markSize := min(10, b.H*0.75)
 		writeFitted(k, b.Mark, b.X+0.5+tab/2, b.Y+b.H/2+markSize*0.35, markSize, tab, "mark")
 	}
 	room := b.W - tab - 6

@@ -98,8 +98,12 @@ func byUID(tx inventory.Tx, uid inventory.UID) ([]Hit, error) {
 func Code(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if u, err := url.Parse(text); err == nil && u.Scheme != "" && u.Host != "" {
-		if _, code, ok := strings.Cut(u.Path, "/q/"); ok {
-			text = code
+		if i := strings.Index(strings.ToLower(u.Path), "/q/"); i >= 0 {
+			text = u.Path[i+len("/q/"):]
+		}
+		// Labels are printed in capitals, which make a smaller QR code.
+		if uid := strings.ToLower(text); inventory.UID(uid).Valid() {
+			text = uid
 		}
 	}
 	switch {

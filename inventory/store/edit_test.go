@@ -415,7 +415,7 @@ func TestPlaces(t *testing.T) {
 		if _, err := put("in the way", 2); asConflict(err) == nil && asInvalid(err) == nil {
 			t.Errorf("a blank in a name, and no room: %v", err)
 		}
-		if _, err := put("way", 2); asConflict(err) == nil || asConflict(err).UID != low.UID || !strings.Contains(err.Error(), "units 1 to 2 of rack R1 is taken by low") {
+		if _, err := put("way", 2); asConflict(err) == nil || asConflict(err).UID != low.UID || !strings.Contains(err.Error(), "units 1 to 2 of rack R1 are taken by low") {
 			t.Errorf("no room: %v", err)
 		}
 		if _, err := put("high", 10); asInvalid(err) == nil || asInvalid(err).Fields["position"] == "" {
