@@ -3,13 +3,14 @@ package web
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"berth/inventory"
 )
 
 // pageRoutes are the pages: those drawn by hand, and for every noun the derived ones that no hand-drawn page replaces.
 func (s *Server) pageRoutes() []route {
-	rows := slices.Concat(s.entryPages(), s.machinePages(), s.otherPages(), s.rackPages(), s.labelPages(), s.movePages(), s.sitePages(), s.scanPages())
+	rows := slices.Concat(s.entryPages(), s.machinePages(), s.otherPages(), s.rackPages(), s.labelPages(), s.movePages(), s.sitePages(), s.attachedPages(), s.scanPages())
 	drawn := map[string]bool{}
 	for i := range rows {
 		rows[i].surface = surfacePage
@@ -19,6 +20,11 @@ func (s *Server) pageRoutes() []route {
 		if !drawn[rt.method+" "+rt.pattern] {
 			rt.surface = surfacePage
 			rows = append(rows, rt)
+		}
+	}
+	for i, rt := range rows { // the forms of a list work on every list, also those drawn by hand
+		if n, ok := inventory.NounOf(strings.TrimPrefix(rt.pattern, "/")); ok && rt.method == http.MethodGet && rt.pattern == "/"+n.Plural {
+			rows[i].handle = listForms(n, rt.handle)
 		}
 	}
 	return rows
@@ -39,6 +45,9 @@ func (s *Server) entryPages() []route {
 		{method: "POST", pattern: "/me/tokens", need: "viewer", handle: s.makeToken},
 		{method: "POST", pattern: "/me/tokens/{ref}/revoke", need: "viewer", handle: s.dropToken},
 		{method: "POST", pattern: "/me/sessions/{ref}/end", need: "viewer", handle: s.dropSession},
+		{method: "GET", pattern: "/all", need: "viewer", handle: s.everythingPage},
+		{method: "POST", pattern: "/views/{noun}/save", need: "viewer", handle: s.saveView},
+		{method: "POST", pattern: "/views/{ref}/drop", need: "viewer", handle: s.dropView},
 	}
 }
 
@@ -89,9 +98,13 @@ func (s *Server) nounPages() []route {
 		list, one := "/"+n.Plural, "/"+n.Plural+"/{ref}"
 		rows = append(rows,
 			route{method: http.MethodGet, pattern: list, need: n.Read, handle: s.nounList(n)},
+			route{method: http.MethodGet, pattern: list + ".csv", need: n.Read, handle: s.nounCSV(n)},
 			route{method: http.MethodGet, pattern: one, need: n.Read, handle: s.nounOne(n)})
 		if n.Edit == inventory.LevelNone {
 			continue
+		}
+		if !n.AppendOnly {
+			rows = append(rows, route{method: http.MethodPost, pattern: list + "/bulk", need: n.Edit, handle: s.bulkPage(n)})
 		}
 		if byHand[n.Name].create == "" {
 			rows = append(rows,

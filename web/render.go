@@ -30,30 +30,40 @@ func (s *Server) funcs(p *pages) template.FuncMap {
 		"worth":     worthText,
 		"count":     count,
 		"yesno":     yesNo,
+		"money":     inventory.FormatMoney,
 		"unknown":   orUnknown,
 		"percent":   percent,
 		"cell": func(n *inventory.Noun, f inventory.Field, obj inventory.Object, names map[inventory.UID]string) template.HTML {
 			return cell(n, f, obj, names, s.now())
 		},
-		"short":      func(u inventory.UID) string { return u.Short() },
-		"display":    func(n *inventory.Noun, obj inventory.Object) string { return n.Display(obj) },
-		"objpath":    pageOf,
-		"lower":      strings.ToLower,
-		"title":      func(v any) string { return firstUpper(spaced.Replace(fmt.Sprint(v))) },
-		"under":      func(at, section string) bool { return at == section || strings.HasPrefix(at, section+"/") },
-		"dict":       dict,
-		"live":       liveURL,
-		"plural":     plural,
-		"join":       strings.Join,
-		"sub":        func(a, b int) int { return a - b },
-		"cut":        truncate,
-		"deref":      deref,
-		"meta":       isMeta,
-		"heading":    heading,
-		"speed":      speed,
-		"firstupper": firstUpper,
-		"powers":     func() []option { return powers },
-		"bmckinds":   func() []option { return bmcKinds },
+		"listcell": func(n *inventory.Noun, f inventory.Field, obj inventory.Object, names map[inventory.UID]string) template.HTML {
+			return listCell(n, f, obj, names, s.now())
+		},
+		"daysleft":    daysLeft,
+		"pluralof":    pluralOf,
+		"lowertitle":  lowerTitle,
+		"lowerplural": lowerPlural,
+		"nouns":       groupsFor,
+		"nountitle":   pluralTitle,
+		"short":       func(u inventory.UID) string { return u.Short() },
+		"display":     func(n *inventory.Noun, obj inventory.Object) string { return n.Display(obj) },
+		"objpath":     pageOf,
+		"lower":       strings.ToLower,
+		"title":       func(v any) string { return firstUpper(spaced.Replace(fmt.Sprint(v))) },
+		"under":       func(at, section string) bool { return at == section || strings.HasPrefix(at, section+"/") },
+		"dict":        dict,
+		"live":        liveURL,
+		"plural":      plural,
+		"join":        strings.Join,
+		"sub":         func(a, b int) int { return a - b },
+		"cut":         truncate,
+		"deref":       deref,
+		"meta":        isMeta,
+		"heading":     heading,
+		"speed":       speed,
+		"firstupper":  firstUpper,
+		"powers":      func() []option { return powers },
+		"bmckinds":    func() []option { return bmcKinds },
 	}
 }
 
@@ -297,6 +307,10 @@ func deref(v any) any {
 		if p != nil {
 			return *p
 		}
+	case *bool:
+		if p != nil {
+			return *p
+		}
 	}
 	return ""
 }
@@ -347,6 +361,9 @@ func cell(n *inventory.Noun, f inventory.Field, obj inventory.Object, names map[
 	case inventory.KindBool:
 		return template.HTML(yesNo(value))
 	case inventory.KindInt, inventory.KindFloat:
+		if f.Money {
+			return amount(n, f, obj)
+		}
 		return number(f, value)
 	case inventory.KindList:
 		return lines(value.([]string))
@@ -367,6 +384,37 @@ func cell(n *inventory.Noun, f inventory.Field, obj inventory.Object, names map[
 		text = inventory.UID(text).Short()
 	}
 	return orNothing(template.HTML(html(text)))
+}
+
+// Bounds of what a list shows of one value; the rest is on the object's page, and in the title.
+const (
+	listText    = 70 // characters
+	listEntries = 3  // of a list
+)
+
+// listCell is a value in a list: one line, however long the value is.
+func listCell(n *inventory.Noun, f inventory.Field, obj inventory.Object, names map[inventory.UID]string, now time.Time) template.HTML {
+	switch value := f.Value(obj).(type) {
+	case []string:
+		if len(value) > listEntries {
+			return template.HTML(html(truncate(strings.Join(value[:listEntries], ", "), listText)) + ` <span class="note">+` + strconv.Itoa(len(value)-listEntries) + `</span>`)
+		}
+		return orNothing(template.HTML(html(truncate(strings.Join(value, ", "), listText))))
+	case map[string]string:
+		return orNothing(template.HTML(html(truncate(strings.Join(strings.Fields(formText(n, f, obj)), " "), listText))))
+	case string:
+		if short := truncate(strings.Join(strings.Fields(value), " "), listText); f.Kind == inventory.KindText && short != value && f.Name != n.Label() {
+			return template.HTML(`<span title="` + html(truncate(value, 1000)) + `">` + html(short) + `</span>`)
+		}
+	}
+	if f.Kind == inventory.KindData {
+		text, err := json.Marshal(f.Value(obj))
+		if err != nil || string(text) == "null" {
+			return nothing
+		}
+		return template.HTML(html(truncate(string(text), listText)))
+	}
+	return cell(n, f, obj, names, now)
 }
 
 func orNothing(h template.HTML) template.HTML {
@@ -392,6 +440,24 @@ func reference(noun string, uid inventory.UID, names map[inventory.UID]string) t
 	return template.HTML(`<a href="/` + n.Plural + `/` + url.PathEscape(string(uid)) + `">` + html(text) + `</a>`)
 }
 
+// pluralOf is where the list of a noun is, by the name that a row has of it; what is no noun has no list.
+func pluralOf(noun string) string {
+	if n, ok := inventory.NounOf(noun); ok {
+		return n.Plural
+	}
+	return "all"
+}
+
+// amount is money for people: "1,234.50 EUR". An amount of nothing in no currency was never given.
+func amount(n *inventory.Noun, f inventory.Field, obj inventory.Object) template.HTML {
+	minor, known := f.AmountOf(obj)
+	currency := n.CurrencyOf(f, obj)
+	if !known || minor == 0 && currency == "" {
+		return nothing
+	}
+	return template.HTML(html(inventory.FormatMoney(minor, currency)))
+}
+
 func number(f inventory.Field, value any) template.HTML {
 	switch p := value.(type) {
 	case *float64:
@@ -400,6 +466,11 @@ func number(f inventory.Field, value any) template.HTML {
 		}
 		value = *p
 	case *int:
+		if p == nil {
+			return nothing
+		}
+		value = *p
+	case *int64:
 		if p == nil {
 			return nothing
 		}

@@ -93,6 +93,7 @@ func (s *Server) bind(rt route) http.Handler {
 		limitRequest(rw, r, rt)
 		who, err := s.identify(r)
 		if err = admit(rt, who, err); err == nil {
+			r = withReader(r, who)
 			err = rt.handle(rw, r, who)
 		}
 		if err != nil {
