@@ -304,3 +304,76 @@ func TestTextInSlices(t *testing.T) {
 		t.Errorf("%d tags stayed", len(tags))
 	}
 }
+
+// TestTextDrift: what people change after an apply is a deviation from the text, by field, until they change it back, decide, or apply anew.
+func TestTextDrift(t *testing.T) {
+	both(t, func(t *testing.T, opt Options) {
+		s := openTest(t, opt)
+		ctx := context.Background()
+		drift := func(want ...string) map[string]*inventory.Deviation {
+			t.Helper()
+			n, err := text.Drift(ctx, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]*inventory.Deviation{}
+			for _, d := range all[inventory.Deviation](t, s, inventory.Is("verdict", "open")) {
+				got[fmt.Sprintf("%s.%s: %s, %s", d.Part, d.Field, d.Intended, d.Observed)] = d
+			}
+			if keys := slices.Sorted(maps.Keys(got)); !slices.Equal(keys, want) || n < len(want) {
+				t.Errorf("got %q\nwant %q (%d)", keys, want, n)
+			}
+			return got
+		}
+		site := create(t, s, &inventory.Site{Name: "Berlin", Facility: "DC 1"})
+		create(t, s, &inventory.Tag{Name: "Blue"})
+		drift() // nothing was ever applied
+		files := exportText(t, s)
+		applyText(t, s, files, text.Options{})
+		drift()
+
+		site = find[inventory.Site](t, s, "berlin")
+		mustEdit(t, s, func(tx inventory.Tx) error {
+			site.Facility, site.Description = "DC 2", "new"
+			if err := tx.Update(site); err != nil {
+				return err
+			}
+			tag, err := inventory.TxGet[inventory.Tag](tx, "blue")
+			if err != nil {
+				return err
+			}
+			if err := tx.Delete(tag); err != nil {
+				return err
+			}
+			return tx.Create(&inventory.Rack{Name: "R1", Site: site.UID})
+		})
+		facility, description, rack, tag := "site Berlin.facility: DC 1, DC 2", "site Berlin.description: , new", "rack R1.presence: not in the text, on record", "tag blue.presence: in the text, deleted"
+		facility, description = strings.Replace(facility, "Berlin", "berlin", 1), strings.Replace(description, "Berlin", "berlin", 1)
+		open := drift(rack, description, facility, tag)
+		decide := func(what, verdict string) {
+			t.Helper()
+			if open[what] == nil {
+				t.Fatalf("there is no %q", what)
+			}
+			if err := text.Decide(ctx, s, inventory.NewRequest(anna, ""), open[what], verdict, "so be it"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		decide(facility, "keep_intended")
+		decide(tag, "keep_intended")
+		decide(rack, "ignore")
+		open = drift(description)
+		if got := find[inventory.Site](t, s, "berlin"); got.Facility != "DC 1" || got.Description != "new" {
+			t.Errorf("got %+v", got)
+		}
+		find[inventory.Tag](t, s, "blue")
+		decide(description, "take_observed")
+		drift()
+		// Another value is another difference.
+		site = find[inventory.Site](t, s, "berlin")
+		mustEdit(t, s, func(tx inventory.Tx) error { site.Description = "newer"; return tx.Update(site) })
+		open = drift("site berlin.description: , newer")
+		applyText(t, s, exportText(t, s), text.Options{})
+		drift()
+	})
+}

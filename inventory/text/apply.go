@@ -30,7 +30,11 @@ type Run struct {
 // are done in slices, and what a crash or a conflict leaves undone is done by applying the directory again, or taken back with the undo
 // of the request. Errors: *inventory.Invalid and *inventory.Conflict, which name the file.
 func Apply(ctx context.Context, record inventory.Record, plan *Plan, run Run) (*inventory.ImportRun, error) {
-	row := &inventory.ImportRun{Source: "text", Name: cmp.Or(run.Name, "text"), Digest: run.Digest, Commit: run.Commit, State: "running",
+	source := sourcePart
+	if plan.Whole {
+		source = sourceWhole
+	}
+	row := &inventory.ImportRun{Source: source, Name: cmp.Or(run.Name, "text"), Digest: run.Digest, Commit: run.Commit, State: "running",
 		Request: run.Request.ID, Total: len(plan.Steps), By: run.Request.By.Name}
 	a := &applier{ctx: ctx, record: record, run: run, row: row}
 	if len(plan.Steps) <= atOnce {

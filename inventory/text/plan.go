@@ -46,6 +46,8 @@ type Plan struct {
 	// Steps in the order in which they are done.
 	Steps     []*Step
 	Unchanged int
+	// Whole says that the directory claims to be the whole record.
+	Whole bool
 	// Extra counts what the record has and the directory lacks, by the noun's plural: it stays, unless deletion was asked for.
 	Extra map[string]int
 	// Notices are what a person should know before they go on.
@@ -86,7 +88,7 @@ func (d *Directory) Plan(ctx context.Context, src Source, opt Options) (*Plan, e
 		return nil, fmt.Errorf("%w; export anew, or leave out --delete", ErrNotWhole)
 	}
 	p := &planner{ctx: ctx, src: src, d: d, opt: opt, names: map[string]inventory.UID{}, display: map[inventory.UID]string{},
-		plan: &Plan{Extra: map[string]int{}}, now: map[inventory.UID]inventory.Object{}}
+		plan: &Plan{Whole: d.Whole, Extra: map[string]int{}}, now: map[inventory.UID]inventory.Object{}}
 	for _, step := range []func() error{p.adopt, p.resolve, p.load, p.compare, p.extra} {
 		if err := step(); err != nil {
 			return nil, err
