@@ -593,7 +593,13 @@ func (e *Engine) again(ctx context.Context, op *inventory.Operation, steps []*in
 			return err
 		}
 		o.State, o.StepIndex, o.StepName = inventory.OpWaiting, 0, ""
-		o.NextTryAt = tx.Now().Add(seq.Recurring)
+		rest := seq.Recurring
+		if seq.Rest != nil {
+			if rest, err = seq.Rest(tx, o); err != nil {
+				return err
+			}
+		}
+		o.NextTryAt = tx.Now().Add(rest)
 		o.Deadline = o.NextTryAt.Add(seq.Deadline)
 		o.LeaseHolder, o.LeaseUntil = "", time.Time{}
 		return tx.Update(o)

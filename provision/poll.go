@@ -13,9 +13,13 @@ import (
 
 // Each BMC is asked once a minute for the power state, and now and then for its inventory. The polls are operations like any other
 // work, so they survive a restart, are shared out among servers, and stop at a BMC that somebody else holds.
+//
+// One that does not answer is asked less and less often, down to once an hour: a rack that is off for good must not keep the server
+// busy. One of which the password is not on record is not asked at all. A change of its record wakes the poll.
 
 const (
 	pollEvery      = time.Minute
+	pollSeldom     = time.Hour
 	inventoryEvery = 6 * time.Hour
 	pollDeadline   = 5 * time.Minute
 )
@@ -25,9 +29,28 @@ type pollArgs struct {
 }
 
 func (s *Service) pollBMC() *Sequence {
-	return &Sequence{Kind: KindPollBMC, Deadline: 30 * time.Minute, Recurring: pollEvery, Steps: []StepSpec{
+	return &Sequence{Kind: KindPollBMC, Deadline: 30 * time.Minute, Recurring: pollEvery, Rest: restOfPoll, Steps: []StepSpec{
 		{Name: "poll", Deadline: 20 * time.Minute, Do: s.poll},
 	}}
+}
+
+// restOfPoll is how long a BMC is left alone: a minute, and of one that has not answered since some time a tenth of that time.
+func restOfPoll(tx inventory.Tx, op *inventory.Operation) (time.Duration, error) {
+	var args pollArgs
+	if err := (&Run{Operation: op}).Args(&args); err != nil {
+		return 0, err
+	}
+	b, err := inventory.TxGet[inventory.BMC](tx, string(args.BMC))
+	switch {
+	case errors.Is(err, inventory.ErrNotFound): // the next round sees that it is gone
+		return pollEvery, nil
+	case err != nil:
+		return 0, err
+	case b.State == "ok" || b.State == "":
+		return pollEvery, nil
+	}
+	// Its state is stored once, when it changes.
+	return min(max(tx.Now().Sub(b.UpdatedAt)/10, pollEvery), pollSeldom), nil
 }
 
 // watchBMCs keeps one poll for each BMC that can be asked.
@@ -61,7 +84,13 @@ func (s *Service) ensurePolls(ctx context.Context) error {
 			return err
 		}
 		for _, b := range inventory.Items[inventory.BMC](page) {
-			if !controls(b) || polled[b.UID] {
+			if !controls(b) || b.Password.IsZero() {
+				continue
+			}
+			if op := polled[b.UID]; op != nil {
+				if err := s.wakePoll(ctx, b, op); err != nil {
+					return err
+				}
 				continue
 			}
 			err := s.Ledger.Edit(ctx, inventory.NewRequest(inventory.Berth, ""), func(tx inventory.Tx) error {
@@ -78,9 +107,23 @@ func (s *Service) ensurePolls(ctx context.Context) error {
 	}
 }
 
+// wakePoll asks a BMC that is left alone for long as soon as its record has changed: the password may be the right one now.
+func (s *Service) wakePoll(ctx context.Context, b *inventory.BMC, op *restingPoll) error {
+	if b.UpdatedAt.Before(op.since) || op.until.Sub(s.Now()) <= pollEvery {
+		return nil
+	}
+	return s.Ledger.Edit(ctx, inventory.NewRequest(inventory.Berth, ""), func(tx inventory.Tx) error { return wake(tx, op.uid) })
+}
+
+// restingPoll is what is known of a living poll.
+type restingPoll struct {
+	uid          inventory.UID
+	since, until time.Time
+}
+
 // polled lists the BMCs that have a living poll.
-func (s *Service) polled(ctx context.Context) (map[inventory.UID]bool, error) {
-	out := map[inventory.UID]bool{}
+func (s *Service) polled(ctx context.Context) (map[inventory.UID]*restingPoll, error) {
+	out := map[inventory.UID]*restingPoll{}
 	cursor := ""
 	for {
 		page, err := s.Ledger.List(ctx, inventory.NounFor[inventory.Operation](), inventory.Query{
@@ -93,7 +136,7 @@ func (s *Service) polled(ctx context.Context) (map[inventory.UID]bool, error) {
 		for _, op := range inventory.Items[inventory.Operation](page) {
 			var args pollArgs
 			if err := (&Run{Operation: op}).Args(&args); err == nil {
-				out[args.BMC] = true
+				out[args.BMC] = &restingPoll{op.UID, op.UpdatedAt, op.NextTryAt}
 			}
 		}
 		if cursor = page.Next; cursor == "" {
@@ -123,6 +166,9 @@ func (s *Service) poll(ctx context.Context, r *Run) error {
 	}
 	if !controls(b) {
 		return &Over{Why: "there is nothing to ask at a BMC of kind " + b.Kind}
+	}
+	if b.Password.IsZero() {
+		return &Over{Why: "the BMC's password is not on record"}
 	}
 	old, err := s.observation(ctx, b.Device, inventory.SourceBMC)
 	if err != nil && !errors.Is(err, inventory.ErrNotFound) {

@@ -21,6 +21,8 @@ type Sequence struct {
 	Cancelled func(tx inventory.Tx, end Ending) error
 	// Recurring operations begin again when their list is done, and are not shown among the work on machines.
 	Recurring time.Duration
+	// Rest is the pause before it begins again where that is not always Recurring; it runs in the transaction that ends a round.
+	Rest func(tx inventory.Tx, op *inventory.Operation) (time.Duration, error)
 }
 
 // Ending is an operation that stops before its list is done.
