@@ -113,7 +113,7 @@ soak: everything ## the longest tests: many kills, on machines (root; hours)
 
 # docs/performance.md says what these measure and what they printed.
 PAIRS ?= 5
-.PHONY: bench-deploy bench-idle bench-lists
+.PHONY: bench-deploy bench-idle bench-lists bench-record
 bench-deploy: everything ## what berth costs a deploy: five by turns with and without it, BIOS and UEFI; PAIRS=1 is quicker (root; half an hour)
 	go run ./internal/bench/deploy -firmware bios -pairs $(PAIRS)
 	go run ./internal/bench/deploy -firmware uefi -pairs $(PAIRS)
@@ -121,6 +121,8 @@ bench-idle: everything ## memory of an idle server, and the time to its first an
 	go run ./internal/bench/idle
 bench-lists: build ## lists of 10,000 machines
 	go run ./internal/bench/lists
+bench-record: build ## the record with 100,000 assets and 1,000,000 components on SQLite and PostgreSQL: lists, search, imports, drawings, memory (an hour); ASSETS=10000 is quicker
+	go run ./internal/bench/record $(if $(ASSETS),-assets $(ASSETS))
 
 .PHONY: demo
 demo: everything ## lead two virtual servers from first packet to a booted Debian, and stay up; ONCE=1 ends by itself (root)

@@ -1,4 +1,4 @@
-// Package pgtest gives tests a real PostgreSQL: a cluster of its own in a temporary directory, reached by a Unix socket alone, and a fresh
+// Package pgtest gives tests, and programs that measure, a real PostgreSQL: a cluster of its own in a temporary directory, reached by a Unix socket alone, and a fresh
 // database for every test that asks. Where PostgreSQL is not installed the test is skipped aloud, and fails when the environment variable
 // CI is set.
 package pgtest
@@ -65,11 +65,35 @@ func Database(t testing.TB) string {
 		}
 		t.Skipf("SKIPPED, NOT TESTED: no PostgreSQL to test with: %v", failed)
 	}
-	name := fmt.Sprintf("t%d", shared.made.Add(1))
-	if out, err := shared.command("psql", "-h", shared.dir, "-U", "berth", "-d", "postgres", "-qc", "CREATE DATABASE "+name).CombinedOutput(); err != nil {
-		t.Fatalf("make a database: %v: %s", err, out)
+	dsn, err := shared.database()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return fmt.Sprintf("postgres://berth@/%s?host=%s", name, shared.dir)
+	return dsn
+}
+
+// Cluster is a PostgreSQL for a program that is no test. Its owner stops it.
+type Cluster struct{ c *cluster }
+
+// Start makes a cluster and starts its server, which ends with this process at the latest.
+func Start() (*Cluster, error) {
+	c, err := launch()
+	return &Cluster{c}, err
+}
+
+// Database makes an empty database and returns its address.
+func (p *Cluster) Database() (string, error) { return p.c.database() }
+
+// Stop ends the server and removes everything.
+func (p *Cluster) Stop() error { return p.c.stop() }
+
+// database makes one.
+func (c *cluster) database() (string, error) {
+	name := fmt.Sprintf("t%d", c.made.Add(1))
+	if out, err := c.command("psql", "-h", c.dir, "-U", "berth", "-d", "postgres", "-qc", "CREATE DATABASE "+name).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make a database: %w: %s", err, out)
+	}
+	return fmt.Sprintf("postgres://berth@/%s?host=%s", name, c.dir), nil
 }
 
 // launch makes a cluster and starts its server.
