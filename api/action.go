@@ -10,8 +10,11 @@ import (
 // AcceptRequest says that a discovered machine is ours. Name and Asset left empty take what berth proposes.
 type AcceptRequest struct {
 	Name string `json:"name,omitempty"`
-	// Asset is the tag or uid of the asset that the machine is; empty makes a new one, or takes the proposed.
+	// Asset is the tag or uid of the asset that the machine is; empty takes the proposed, or makes a new one; "-" makes a new one.
 	Asset string `json:"asset,omitempty"`
+	// Acquisition is the reference or uid of the donation or purchase that the machine came by. Of what that announced, the asset with the
+	// machine's serial or model is taken.
+	Acquisition string `json:"acquisition,omitempty"`
 	// Profile, Rack are slugs, names or uids.
 	Profile  string   `json:"profile,omitempty"`
 	Rack     string   `json:"rack,omitempty"`

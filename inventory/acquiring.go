@@ -12,7 +12,7 @@ import (
 const donationHoldMonths = 36
 
 // organizationRoles are what an organization may be to us.
-var organizationRoles = []string{"donor", "supplier", "carrier", "insurer", "landlord", "recipient", "broker", "repairer", "customer", "manufacturer", "lender", "lessor", "owner"}
+var organizationRoles = []string{"donor", "supplier", "carrier", "insurer", "landlord", "recipient", "broker", "repairer", "customer", "manufacturer", "lender", "lessor", "ourselves"}
 
 // Check fills in what is left empty and judges the rest. Errors: *Invalid.
 func (o *Organization) Check() error {

@@ -5,7 +5,7 @@ type Organization struct {
 	Meta
 	Name           string   `json:"name" berth:"list,filter,search,required"`
 	Slug           string   `json:"slug" berth:"list,filter,search,required"`
-	Roles          []string `json:"roles" gorm:"serializer:json" berth:"list,filter" help:"Any of donor, supplier, carrier, insurer, landlord, recipient, broker, repairer; one per line."`
+	Roles          []string `json:"roles" gorm:"serializer:json" berth:"list,filter" help:"Any of donor, supplier, carrier, insurer, landlord, recipient, broker, repairer, customer, manufacturer, lender, lessor; ourselves marks our own, which signs letters. One per line."`
 	CarrierCode    string   `json:"carrier_code" berth:"filter" help:"Of a carrier: what its rules and its tracking events call it, for example dhl-express."`
 	Email          string   `json:"email" berth:"search"`
 	Phone          string   `json:"phone"`

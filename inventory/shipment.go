@@ -5,31 +5,33 @@ import "time"
 // Shipment is things on their way from one place to another, under one waybill.
 type Shipment struct {
 	Meta
-	Reference        string     `json:"reference" berth:"list,filter,search,required" help:"Made up if left empty."`
-	Title            string     `json:"title" berth:"list,search"`
-	Direction        string     `json:"direction" berth:"list,filter,enum=inbound|outbound|transfer|return"`
-	Purpose          string     `json:"purpose" berth:"filter,enum=purchase|donation|relocation|rma|disposal|loan"`
-	Phase            string     `json:"phase" berth:"list,filter,readonly,enum=draft|packed|handed_over|received|reconciled|closed|cancelled|lost|written_off"`
-	Status           string     `json:"status" berth:"list,filter,readonly,enum=unknown|pre_transit|in_transit|out_for_delivery|available_for_pickup|delivered|return_to_sender|failure|cancelled|error|silent"`
-	StatusDetail     string     `json:"status_detail" berth:"readonly"`
-	Origin           UID        `json:"origin" berth:"filter,ref=site"`
-	Destination      UID        `json:"destination" berth:"list,filter,ref=site"`
-	FromOrganization UID        `json:"from_organization" berth:"filter,ref=organization"`
-	ToOrganization   UID        `json:"to_organization" berth:"filter,ref=organization"`
-	FromAddress      string     `json:"from_address" berth:"long"`
-	ToAddress        string     `json:"to_address" berth:"long"`
-	Carrier          UID        `json:"carrier" berth:"list,filter,ref=organization"`
-	Service          string     `json:"service"`
-	Mode             string     `json:"mode" berth:"filter,enum=|air|road|sea|rail|post"`
-	Incoterm         string     `json:"incoterm" berth:"enum=|EXW|FCA|CPT|CIP|DAP|DPU|DDP|FAS|FOB|CFR|CIF"`
-	TrackingCode     string     `json:"tracking_code" berth:"list,filter,search"`
-	TrackingURL      string     `json:"tracking_url"`
-	HandedOverAt     *time.Time `json:"handed_over_at" berth:"filter"`
-	HandedOverBy     string     `json:"handed_over_by"`
-	PromisedOn       Date       `json:"promised_on" berth:"list,filter"`
-	DeliveredAt      *time.Time `json:"delivered_at" berth:"filter"`
-	SignedBy         string     `json:"signed_by"`
-	ReceivedAt       *time.Time `json:"received_at" berth:"filter,readonly"`
+	Reference        string `json:"reference" berth:"list,filter,search,required" help:"Made up if left empty."`
+	Title            string `json:"title" berth:"list,search"`
+	Direction        string `json:"direction" berth:"list,filter,enum=inbound|outbound|transfer|return"`
+	Purpose          string `json:"purpose" berth:"filter,enum=purchase|donation|relocation|rma|disposal|loan"`
+	Phase            string `json:"phase" berth:"list,filter,readonly,enum=draft|packed|handed_over|received|reconciled|closed|cancelled|lost|written_off"`
+	Status           string `json:"status" berth:"list,filter,readonly,enum=unknown|pre_transit|in_transit|out_for_delivery|available_for_pickup|delivered|return_to_sender|failure|cancelled|error|silent"`
+	StatusDetail     string `json:"status_detail" berth:"readonly"`
+	Origin           UID    `json:"origin" berth:"filter,ref=site"`
+	Destination      UID    `json:"destination" berth:"list,filter,ref=site"`
+	FromOrganization UID    `json:"from_organization" berth:"filter,ref=organization"`
+	ToOrganization   UID    `json:"to_organization" berth:"filter,ref=organization"`
+	FromAddress      string `json:"from_address" berth:"long"`
+	ToAddress        string `json:"to_address" berth:"long"`
+	Carrier          UID    `json:"carrier" berth:"list,filter,ref=organization"`
+	Service          string `json:"service"`
+	Mode             string `json:"mode" berth:"filter,enum=|air|road|sea|rail|post"`
+	Incoterm         string `json:"incoterm" berth:"enum=|EXW|FCA|CPT|CIP|DAP|DPU|DDP|FAS|FOB|CFR|CIF"`
+	// Lithium is the answer to the question of every packing checklist, whether batteries travel along, and how.
+	Lithium      string     `json:"lithium" berth:"title=Lithium batteries,enum=|none|coin_cells|installed|separate" help:"coin_cells: on boards only; installed: packs in equipment; separate: packed beside it or alone."`
+	TrackingCode string     `json:"tracking_code" berth:"list,filter,search"`
+	TrackingURL  string     `json:"tracking_url"`
+	HandedOverAt *time.Time `json:"handed_over_at" berth:"filter"`
+	HandedOverBy string     `json:"handed_over_by"`
+	PromisedOn   Date       `json:"promised_on" berth:"list,filter"`
+	DeliveredAt  *time.Time `json:"delivered_at" berth:"filter"`
+	SignedBy     string     `json:"signed_by"`
+	ReceivedAt   *time.Time `json:"received_at" berth:"filter,readonly"`
 	// DeclaredValueAmount is what the waybill says, InsuredAmount what the policy covers of it.
 	Currency            string     `json:"currency" help:"ISO 4217; of every amount on this page."`
 	DeclaredValueAmount int64      `json:"declared_value_amount" berth:"money=currency"`

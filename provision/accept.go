@@ -8,6 +8,7 @@ import (
 
 	"berth/api"
 	"berth/inventory"
+	"berth/inventory/finance"
 	"berth/inventory/logistics"
 )
 
@@ -34,7 +35,7 @@ func (s *Service) Accept(ctx context.Context, req inventory.Request, machine str
 		if err != nil && !errors.Is(err, inventory.ErrNotFound) {
 			return err
 		}
-		if err := s.ownAsset(tx, d, o.Asset, facts); err != nil {
+		if err := s.ownAsset(tx, d, o, facts); err != nil {
 			return err
 		}
 		// The line of the packing list first: it is held against what the record knew before this look.
@@ -87,25 +88,64 @@ func place(tx inventory.Tx, d *inventory.Device, o api.AcceptRequest) error {
 const NewAsset = "-"
 
 // ownAsset joins the machine to its asset: the one that was named, or a new one made from what the machine says of itself.
-func (s *Service) ownAsset(tx inventory.Tx, d *inventory.Device, ref string, f inventory.Facts) error {
-	if ref == NewAsset {
+func (s *Service) ownAsset(tx inventory.Tx, d *inventory.Device, o api.AcceptRequest, f inventory.Facts) error {
+	if o.Asset == NewAsset {
 		d.Asset = ""
-	} else if ref != "" {
-		a, err := inventory.TxGet[inventory.Asset](tx, ref)
+	} else if o.Asset != "" {
+		a, err := inventory.TxGet[inventory.Asset](tx, o.Asset)
 		if errors.Is(err, inventory.ErrNotFound) {
-			return inventory.NotAllowed("machine", "asset", "there is no asset %q", clip(ref, 80))
+			return inventory.NotAllowed("machine", "asset", "there is no asset %q", clip(o.Asset, 80))
 		}
 		if err != nil {
 			return err
 		}
 		d.Asset = a.UID
-		return nil
+	}
+	if o.Acquisition != "" {
+		return takeIn(tx, d, o, f)
 	}
 	if d.Asset != "" {
 		return nil
 	}
+	return newAsset(tx, d, f, nil)
+}
+
+// takeIn joins a machine to the acquisition it came by: as the asset it has, as the one that was announced, or as a new one.
+func takeIn(tx inventory.Tx, d *inventory.Device, o api.AcceptRequest, f inventory.Facts) error {
+	acquisition, err := inventory.TxGet[inventory.Acquisition](tx, o.Acquisition)
+	if errors.Is(err, inventory.ErrNotFound) {
+		return inventory.NotAllowed("machine", "acquisition", "there is no acquisition %q", clip(o.Acquisition, 80))
+	}
+	if err != nil {
+		return err
+	}
+	var a *inventory.Asset
+	switch {
+	case d.Asset != "":
+		a, err = inventory.TxGet[inventory.Asset](tx, string(d.Asset))
+	case o.Asset != NewAsset:
+		a, err = finance.TakeIn(tx, acquisition, f.System.Serial, f.System.Product)
+	}
+	if err != nil {
+		return err
+	}
+	if a == nil {
+		return newAsset(tx, d, f, acquisition)
+	}
+	d.Asset = a.UID
+	a.Serial, a.SystemUUID = orText(a.Serial, clip(f.System.Serial, 100)), orText(a.SystemUUID, clip(f.System.UUID, 60))
+	finance.Arrived(a, acquisition)
+	a.Custody, a.Site, a.Location = "installed", d.Site, d.Location
+	return tx.Update(a)
+}
+
+// newAsset makes an asset of what the machine says of itself; acquisition is how it came, nil when nobody said.
+func newAsset(tx inventory.Tx, d *inventory.Device, f inventory.Facts, acquisition *inventory.Acquisition) error {
 	a := &inventory.Asset{AssetTag: logistics.MadeTag(d.UID), Kind: "device", Name: d.Name, Serial: clip(f.System.Serial, 100),
 		SystemUUID: clip(f.System.UUID, 60), Custody: "installed", Condition: "unknown", Site: d.Site, Location: d.Location}
+	if acquisition != nil {
+		finance.Arrived(a, acquisition)
+	}
 	if err := tx.Create(a); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"berth/api"
 	"berth/inventory"
+	"berth/provision"
 	"berth/storage"
 )
 
@@ -108,6 +109,9 @@ type machineView struct {
 	Changes []*inventory.Change
 	Facts   factsView
 	Doubt   *identityDoubt // nil when it is clear which machine this is
+
+	Documents *documentsView
+	Origin    *originView // how it came to us; nil when nobody wrote it down
 }
 
 // identityDoubt is the question whether a discovered machine is one that the record knows already.
@@ -191,6 +195,12 @@ func (s *Server) machinePage(w http.ResponseWriter, r *http.Request, who caller)
 	if err := s.doubt(r.Context(), &v); err != nil {
 		return err
 	}
+	if v.Documents, err = s.documentsOf(r, who, machineNoun, status.Machine.UID); err != nil {
+		return err
+	}
+	if v.Origin, err = s.originOf(r.Context(), status.Machine.Asset); err != nil {
+		return err
+	}
 	return s.render(w, r, who, "machine", view{Title: status.Machine.Name, Live: "machines,operations,steps,deviations,events,observations,boot-attempts", Data: v})
 }
 
@@ -252,8 +262,10 @@ type acceptView struct {
 	In       api.AcceptRequest
 	Position string
 	Assets   []option
+	Acquired []option // the acquisitions it may have come by
 	Profiles []option
 	Racks    []option
+	Expected []expectedRow // what was announced and may be this machine, the likeliest first
 }
 
 func (s *Server) acceptPage(w http.ResponseWriter, r *http.Request, who caller) error {
@@ -280,12 +292,19 @@ func (s *Server) drawAccept(w http.ResponseWriter, r *http.Request, who caller, 
 	for _, ref := range []struct {
 		noun, value string
 		into        *[]option
-	}{{"asset", in.Asset, &v.Assets}, {"profile", in.Profile, &v.Profiles}, {"rack", in.Rack, &v.Racks}} {
+	}{{"asset", in.Asset, &v.Assets}, {"acquisition", in.Acquisition, &v.Acquired}, {"profile", in.Profile, &v.Profiles}, {"rack", in.Rack, &v.Racks}} {
 		options, err := s.refOptions(r, inventory.Field{Name: ref.noun, Ref: ref.noun}, ref.value)
 		if err != nil {
 			return err
 		}
 		*ref.into = options
+	}
+	if v.Assets != nil {
+		v.Assets = append(v.Assets, option{Value: provision.NewAsset, Text: "none of these: a new asset", Selected: in.Asset == provision.NewAsset})
+	}
+	var err error
+	if v.Expected, err = s.expectedRows(r.Context(), d, v.Facts); err != nil {
+		return err
 	}
 	return s.render(w, r, who, "accept", view{Title: "Accept " + d.Name, Problem: problem, Data: v})
 }
@@ -299,7 +318,7 @@ func (s *Server) acceptForm(w http.ResponseWriter, r *http.Request, who caller) 
 	if err != nil {
 		return err
 	}
-	in := api.AcceptRequest{Name: strings.TrimSpace(v.Get("name")), Asset: v.Get("asset"), Profile: v.Get("profile"), Rack: v.Get("rack"), Face: v.Get("face"), Why: v.Get("why")}
+	in := api.AcceptRequest{Name: strings.TrimSpace(v.Get("name")), Asset: v.Get("asset"), Acquisition: v.Get("acquisition"), Profile: v.Get("profile"), Rack: v.Get("rack"), Face: v.Get("face"), Why: v.Get("why")}
 	in.Position, err = position(v.Get("position"))
 	var accepted *inventory.Device
 	if err == nil {
@@ -569,7 +588,7 @@ func (s *Server) verdictForm(w http.ResponseWriter, r *http.Request, who caller)
 	if err != nil {
 		return err
 	}
-	if err := s.Machines.Verdict(r.Context(), edit(r, who, v.Get("note")), r.PathValue("ref"), v.Get("verdict"), v.Get("note")); err != nil {
+	if err := s.decide(r, who, api.VerdictRequest{Verdict: v.Get("verdict"), Note: v.Get("note")}); err != nil {
 		return err
 	}
 	flash(w, "Decided.")

@@ -20,6 +20,8 @@ var byHand = map[string]struct {
 }{
 	"machine": {create: "A machine appears by itself, or is adopted: POST /api/v1/machines/adopt.", remove: "A machine is retired, not deleted: nothing about it is forgotten."},
 	"image":   {create: "An image is imported: PUT /api/v1/images/import uploads one, POST fetches one."},
+	// A document is a file, which no form field holds; deleting one takes it off everything it is attached to.
+	"document": {create: "A document is uploaded: POST /api/v1/documents with the file as the body.", remove: "See deleteDocument.", page: true},
 }
 
 // nounRoutes derives REST for every noun from its descriptor.

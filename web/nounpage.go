@@ -49,6 +49,7 @@ type oneView struct {
 	Changes   []*inventory.Change
 	CanEdit   bool
 	CanDelete bool
+	Documents *documentsView // nil where nothing can be attached
 }
 
 func (s *Server) nounOne(n *inventory.Noun) handler {
@@ -81,6 +82,9 @@ func (s *Server) one(r *http.Request, who caller, n *inventory.Noun) (oneView, e
 	if !n.Journal {
 		o.Changes, err = inventory.List[inventory.Change](r.Context(), s.Record, inventory.Query{
 			Filters: []inventory.Filter{inventory.Is("object", obj.Head().UID)}, Sort: "-created_at", Limit: 20})
+	}
+	if err == nil {
+		o.Documents, err = s.documentsOf(r, who, n, obj.Head().UID)
 	}
 	if err == nil {
 		o.Attached, err = s.attached(r.Context(), who, obj, r.URL.Path)
@@ -126,6 +130,11 @@ type formField struct {
 type option struct {
 	Value, Text string
 	Selected    bool
+}
+
+// Must tells whether the field cannot be left empty. Some that every object has are made up where nobody gives them.
+func (f formField) Must() bool {
+	return f.Field.Required && f.Field.Name != "reference" && f.Field.Name != "slug"
 }
 
 // Control says which control a field gets.

@@ -10,7 +10,7 @@ import (
 
 // pageRoutes are the pages: those drawn by hand, and for every noun the derived ones that no hand-drawn page replaces.
 func (s *Server) pageRoutes() []route {
-	rows := slices.Concat(s.entryPages(), s.machinePages(), s.otherPages(), s.rackPages(), s.labelPages(), s.movePages(), s.sitePages(), s.attachedPages(), s.scanPages())
+	rows := slices.Concat(s.entryPages(), s.machinePages(), s.otherPages(), s.importPages(), s.rackPages(), s.labelPages(), s.movePages(), s.sitePages(), s.attachedPages(), s.documentPages(), s.moneyPages(), s.acquisitionPages(), s.customsPages(), s.shipmentPages(), s.scanPages(), s.claimPages(), s.lossPages(), s.agendaPages(), s.notificationPages())
 	drawn := map[string]bool{}
 	for i := range rows {
 		rows[i].surface = surfacePage

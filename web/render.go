@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"math"
 	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,31 +41,33 @@ func (s *Server) funcs(p *pages) template.FuncMap {
 		"listcell": func(n *inventory.Noun, f inventory.Field, obj inventory.Object, names map[inventory.UID]string) template.HTML {
 			return listCell(n, f, obj, names, s.now())
 		},
-		"daysleft":    daysLeft,
-		"pluralof":    pluralOf,
-		"lowertitle":  lowerTitle,
-		"lowerplural": lowerPlural,
-		"nouns":       groupsFor,
-		"nountitle":   pluralTitle,
-		"short":       func(u inventory.UID) string { return u.Short() },
-		"display":     func(n *inventory.Noun, obj inventory.Object) string { return n.Display(obj) },
-		"objpath":     pageOf,
-		"lower":       strings.ToLower,
-		"title":       func(v any) string { return firstUpper(spaced.Replace(fmt.Sprint(v))) },
-		"under":       func(at, section string) bool { return at == section || strings.HasPrefix(at, section+"/") },
-		"dict":        dict,
-		"live":        liveURL,
-		"plural":      plural,
-		"join":        strings.Join,
-		"sub":         func(a, b int) int { return a - b },
-		"cut":         truncate,
-		"deref":       deref,
-		"meta":        isMeta,
-		"heading":     heading,
-		"speed":       speed,
-		"firstupper":  firstUpper,
-		"powers":      func() []option { return powers },
-		"bmckinds":    func() []option { return bmcKinds },
+		"daysleft":     daysLeft,
+		"pluralof":     pluralOf,
+		"filledfields": filledFields,
+		"emptyfields":  emptyFields,
+		"lowertitle":   lowerTitle,
+		"lowerplural":  lowerPlural,
+		"nouns":        groupsFor,
+		"nountitle":    pluralTitle,
+		"short":        func(u inventory.UID) string { return u.Short() },
+		"display":      func(n *inventory.Noun, obj inventory.Object) string { return n.Display(obj) },
+		"objpath":      pageOf,
+		"lower":        strings.ToLower,
+		"title":        func(v any) string { return firstUpper(spaced.Replace(fmt.Sprint(v))) },
+		"under":        func(at, section string) bool { return at == section || strings.HasPrefix(at, section+"/") },
+		"dict":         dict,
+		"live":         liveURL,
+		"plural":       plural,
+		"join":         strings.Join,
+		"sub":          func(a, b int) int { return a - b },
+		"cut":          truncate,
+		"deref":        deref,
+		"meta":         isMeta,
+		"heading":      heading,
+		"speed":        speed,
+		"firstupper":   firstUpper,
+		"powers":       func() []option { return powers },
+		"bmckinds":     func() []option { return bmcKinds },
 	}
 }
 
@@ -140,6 +144,9 @@ var colours = map[string]string{
 	"new": "green", "used_good": "green", "degraded": "yellow", "damaged": "red", "for_parts": "gray",
 	"warn": "yellow", "error": "red", "info": "gray", "admin": "purple", "operator": "blue", "viewer": "gray",
 	"server": "green", "proxy": "blue", "listen": "gray", "agent": "cyan", "local": "green", "silent": "yellow",
+	"draft": "gray", "packed": "cyan", "handed_over": "blue", "reconciled": "green", "closed": "gray", "lost": "red", "written_off": "gray",
+	"listed": "gray", "sent": "blue", "verified": "green", "substituted": "red", "not_expected": "purple", "extra": "purple", "swapped": "red", "serial": "yellow", "gap": "red",
+	"pre_transit": "cyan", "out_for_delivery": "blue", "available_for_pickup": "yellow", "delivered": "green", "return_to_sender": "red", "failure": "red",
 	"create": "green", "update": "blue", "delete": "red", "enrol": "cyan",
 }
 
@@ -438,6 +445,39 @@ func reference(noun string, uid inventory.UID, names map[inventory.UID]string) t
 		return template.HTML(html(text))
 	}
 	return template.HTML(`<a href="/` + n.Plural + `/` + url.PathEscape(string(uid)) + `">` + html(text) + `</a>`)
+}
+
+// isOpen tells whether a field was left open: there is nothing to show of it. A number that has a unit and is 0 was not given.
+func isOpen(f inventory.Field, obj inventory.Object) bool {
+	v := reflect.ValueOf(f.Value(obj))
+	switch f.Kind {
+	case inventory.KindBool:
+		return false
+	case inventory.KindInt, inventory.KindFloat:
+		return v.IsZero() && (f.Unit != "" || f.Money || f.Nullable)
+	case inventory.KindList, inventory.KindData:
+		return v.IsZero() || (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.Len() == 0
+	case inventory.KindTime:
+		_, ok := instant(f.Value(obj))
+		return !ok
+	}
+	return v.IsZero()
+}
+
+// filledFields are those of an object's page that say something.
+func filledFields(fields []inventory.Field, obj inventory.Object) []inventory.Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f inventory.Field) bool { return isOpen(f, obj) })
+}
+
+// emptyFields names the others.
+func emptyFields(fields []inventory.Field, obj inventory.Object) string {
+	var names []string
+	for _, f := range fields {
+		if isOpen(f, obj) {
+			names = append(names, strings.ToLower(heading(f)[:1])+heading(f)[1:])
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // pluralOf is where the list of a noun is, by the name that a row has of it; what is no noun has no list.

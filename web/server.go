@@ -17,6 +17,9 @@ import (
 
 	"berth/api"
 	"berth/inventory"
+	"berth/inventory/blob"
+	"berth/inventory/claims"
+	"berth/inventory/importer"
 )
 
 // Server answers people, programs and agents. Record, Machines and Agents must be set before Handler or a Serve is called; the zero
@@ -25,6 +28,13 @@ type Server struct {
 	Record   inventory.Record
 	Machines Machines
 	Agents   Agents
+	// Documents keeps the files of the record; nil keeps none.
+	Documents *blob.Store
+	// Rules are those of the claim clock; nil takes the ones that come with berth.
+	Rules *claims.Rules
+
+	// Archive is the record as a whole, for export, backup and their like; nil offers none of them.
+	Archive Archive
 
 	// Certificate is what Serve shows; see OwnCertificate.
 	Certificate tls.Certificate
@@ -45,9 +55,13 @@ type Server struct {
 	metrics *metrics
 	pages   *pages
 	pause   pauses
+	hooks   bucket
 	argon   chan struct{}
 	streams chan struct{}
 	openapi []byte
+
+	importer importer.Importer
+	pendings pendings
 	// stop is closed when the server is told to end, so that streams end before the connections are shut.
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -70,6 +84,7 @@ func (s *Server) Handler() http.Handler {
 		}
 		s.metrics = newMetrics(s.Metrics)
 		s.Record = guardMoney(s.Record)
+		s.importer.Record, s.importer.Now = s.Record, s.Now
 		s.pages = loadPages(s)
 		s.openapi = s.describe()
 		s.handler = s.mux()

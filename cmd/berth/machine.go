@@ -112,6 +112,7 @@ func acceptCommand(o *clientOptions) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&in.Name, "name", "", "what it shall be called (default what berth proposes)")
 	f.StringVar(&in.Asset, "asset", "", "tag of the asset it is (default a new one)")
+	f.StringVar(&in.Acquisition, "acquisition", "", "the donation or order it came by: it becomes the thing announced there, by serial or model")
 	f.StringVar(&in.Profile, "profile", "", "what it is for")
 	f.StringVar(&in.Rack, "rack", "", "where it stands")
 	f.Float64Var(&position, "position", 0, "the lowest unit it takes")

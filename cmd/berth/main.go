@@ -99,16 +99,22 @@ func command() *cobra.Command {
 	machineCommands(&o, nouns["machine"])
 	operationCommands(&o, nouns["operation"])
 	imageCommands(&o, nouns["image"])
+	documentCommands(&o, nouns["document"])
+	nouns["shipment"].AddCommand(customsCommand(&o))
 	tokenCommands(&o, nouns["token"])
 	rackCommands(&o, nouns["rack"])
 	moveCommands(&o, nouns["move"])
+	nouns["device"].AddCommand(partsCommand(&o))
+	claimCommands(&o, nouns["claim"])
+	nouns["deadline"].Aliases = nil // `berth deadlines` is the agenda
 	for _, n := range inventory.Nouns {
 		root.AddCommand(nouns[n.Name])
 	}
 	root.AddCommand(
 		deployCommand(&o, "deploy", "Write an image to a machine that has nothing of ours on it", (*api.Client).Deploy),
 		deployCommand(&o, "reimage", "Write an image to a machine that has one", (*api.Client).Reimage),
-		labelCommand(&o), releaseCommand(&o), inspectCommand(&o), powerCommand(&o),
+		labelCommand(&o), releaseCommand(&o), inspectCommand(&o), powerCommand(&o), importCommand(&o), moneyCommand(&o), donationCommand(&o),
+		deadlinesCommand(&o), lossCommand(&o), exportCommand(&o), planCommand(&o), applyCommand(&o), undoCommand(&o), backupCommand(&o), restoreCommand(&o), forgetCommand(&o), custodyCommand(&o),
 	)
 	arrange(root)
 	return root

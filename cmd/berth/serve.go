@@ -24,7 +24,13 @@ import (
 	"berth/bmc/redfish"
 	"berth/bmc/wol"
 	"berth/inventory"
+	"berth/inventory/blob"
+	"berth/inventory/claims"
+	"berth/inventory/notify"
+	"berth/inventory/notify/hook"
+	"berth/inventory/notify/mail"
 	"berth/inventory/store"
+	"berth/inventory/text"
 	"berth/provision"
 	"berth/pxe"
 	"berth/pxe/dhcp"
@@ -67,6 +73,9 @@ type serveOptions struct {
 	cert       string
 	certKey    string
 	logLevel   string
+	// documentLimit is the largest file taken as a document, in MiB.
+	documentLimit int64
+	upkeepOptions
 }
 
 func serveCommand() *cobra.Command {
@@ -112,6 +121,8 @@ Exit codes: 0 stopped as asked, 1 it cannot go on, 2 a setting is wrong.`,
 	f.StringSliceVar(&o.console, "console", []string{"tty0", "ttyS0,115200n8"}, "kernel consoles of the agent")
 	f.StringVar(&o.cert, "tls-cert", "", "certificate chain (PEM) to show instead of the server's own")
 	f.StringVar(&o.certKey, "tls-key", "", "key of --tls-cert (PEM)")
+	f.Int64Var(&o.documentLimit, "document-limit", blob.DefaultLimit>>20, "largest file that is taken as a document, in MiB")
+	o.upkeepOptions.add(f)
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	return c
 }
@@ -125,6 +136,10 @@ type server struct {
 	cert  web.Certificate
 	work  *provision.Service
 	web   *web.Server
+
+	clock  *claims.Rules
+	sender *hook.Sender
+	mailer *mail.Server // nil: no mail is sent
 
 	listener net.Listener // for people, programs and agents
 	socket   net.Listener // for root and this server's own user
@@ -171,6 +186,12 @@ func (s *server) check() error {
 		if _, err := pxe.ParseRange(p); err != nil {
 			return usageError(fmt.Errorf("--pool: %w", err), "")
 		}
+	}
+	if err := s.checkUpkeep(); err != nil {
+		return err
+	}
+	if s.documentLimit < 1 || s.documentLimit > 100<<10 {
+		return usageError(errors.New("--document-limit is from 1 MiB to 102400 MiB (100 GiB)"), "")
 	}
 	if (s.serveOptions.cert == "") != (s.certKey == "") {
 		return usageError(errors.New("--tls-cert and --tls-key go together"), "")
@@ -229,7 +250,7 @@ func (s *server) openRecord(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.store, err = store.Open(ctx, store.Options{Dir: s.data, DSN: s.database, Sealer: key, Log: s.log})
+	s.store, err = store.Open(ctx, store.Options{Dir: s.data, DSN: s.database, Sealer: key, Log: s.log, OnChange: notify.Enqueue})
 	return err
 }
 
@@ -249,18 +270,22 @@ func (s *server) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	documents, err := blob.Open(filepath.Join(s.data, "documents"), s.documentLimit<<20)
+	if err != nil {
+		return err
+	}
 	agentURL := s.agentAddress()
 	s.work = provision.New(provision.Config{
 		Ledger: watched(s.store), BMC: &bmc.Pool{Openers: bmcDrivers(), RetryAuth: retryAuth, Log: s.log}, Images: images,
 		AgentURL: agentURL, Pin: s.cert.Pin, Certificate: s.cert.PEM, Console: s.console, BootURL: s.bootAddress(),
-		Holder: s.holder(), Logger: s.log,
+		Holder: s.holder(), Logger: s.log, Routines: s.newUpkeep(documents).routines(),
 	})
 	if err := s.seedSubnets(ctx); err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.web = &web.Server{Record: s.store, Machines: s.work, Agents: s.work, Certificate: s.cert.TLS, Ready: s.ready, Metrics: registry, Log: s.log, Version: version}
+	s.web = &web.Server{Record: s.store, Archive: s.store, Machines: s.work, Agents: s.work, Documents: documents, Rules: s.clock, Certificate: s.cert.TLS, Ready: s.ready, Metrics: registry, Log: s.log, Version: version}
 	if agentURL == "" && s.enrol {
 		s.log.Warn("machines cannot be enrolled: --http listens on this host only, where they do not reach it; name an address of the boot network, or --agent-url")
 	}
@@ -478,6 +503,7 @@ func (s *server) run(ctx context.Context) error {
 	group.Go(func() error { return s.web.Serve(ctx, s.listener) })
 	group.Go(func() error { return s.web.ServeSocket(ctx, s.socket) })
 	group.Go(func() error { return s.work.Serve(ctx) })
+	group.Go(func() error { return text.WatchDrift(ctx, s.store, s.log) })
 	group.Go(func() error { return s.serveBoot(ctx) })
 	err := group.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

@@ -1,6 +1,7 @@
 package finance
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func Land(tx inventory.Tx, assets []inventory.UID) (int, error) {
 func AssetsOf(tx inventory.Tx, shipment, acquisition inventory.UID) ([]inventory.UID, error) {
 	var uids []inventory.UID
 	if shipment != "" {
-		items, err := all[inventory.ShipmentItem](tx, inventory.Is("shipment", shipment))
+		items, err := txAll[inventory.ShipmentItem](tx, inventory.Is("shipment", shipment))
 		for _, item := range items {
 			if item.Asset != "" {
 				uids = append(uids, item.Asset)
@@ -50,7 +51,7 @@ func AssetsOf(tx inventory.Tx, shipment, acquisition inventory.UID) ([]inventory
 		}
 		return uids, err
 	}
-	assets, err := all[inventory.Asset](tx, inventory.Is("acquisition", acquisition))
+	assets, err := txAll[inventory.Asset](tx, inventory.Is("acquisition", acquisition))
 	for _, a := range assets {
 		uids = append(uids, a.UID)
 	}
@@ -58,12 +59,12 @@ func AssetsOf(tx inventory.Tx, shipment, acquisition inventory.UID) ([]inventory
 }
 
 // all lists what a filter lets through, up to maxLanded.
-func all[T any](tx inventory.Tx, filters ...inventory.Filter) ([]*T, error) {
+func all[T any](ctx context.Context, r Lister, filters ...inventory.Filter) ([]*T, error) {
 	var out []*T
-	err := pages(tx.Context(), TxLister(tx), filters, func(list []*T) error {
+	err := pages(ctx, r, filters, func(list []*T) error {
 		out = append(out, list...)
 		if len(out) > maxLanded {
-			return fmt.Errorf("more than %d %s share one cost", maxLanded, inventory.NounFor[T]().Plural)
+			return fmt.Errorf("these are more than %d %s", maxLanded, inventory.NounFor[T]().Plural)
 		}
 		return nil
 	})
@@ -71,20 +72,34 @@ func all[T any](tx inventory.Tx, filters ...inventory.Filter) ([]*T, error) {
 }
 
 // allOf lists the objects whose field is one of uids, a thousand at a time.
-func allOf[T any](tx inventory.Tx, field string, uids []inventory.UID) ([]*T, error) {
+func allOf[T any](ctx context.Context, r Lister, field string, uids []inventory.UID) ([]*T, error) {
 	var out []*T
 	for chunk := range slices.Chunk(uids, inventory.MaxPage) {
-		texts := make([]string, len(chunk))
-		for i, uid := range chunk {
-			texts[i] = string(uid)
+		texts := make([]string, 0, len(chunk))
+		for _, uid := range chunk {
+			if uid != "" {
+				texts = append(texts, string(uid))
+			}
 		}
-		list, err := all[T](tx, inventory.Filter{Field: field, Op: inventory.OpIn, Value: strings.Join(texts, ",")})
+		if len(texts) == 0 {
+			continue
+		}
+		list, err := all[T](ctx, r, inventory.Filter{Field: field, Op: inventory.OpIn, Value: strings.Join(texts, ",")})
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, list...)
 	}
 	return out, nil
+}
+
+// txAll and txAllOf are all and allOf within a transaction.
+func txAll[T any](tx inventory.Tx, filters ...inventory.Filter) ([]*T, error) {
+	return all[T](tx.Context(), TxLister(tx), filters...)
+}
+
+func txAllOf[T any](tx inventory.Tx, field string, uids []inventory.UID) ([]*T, error) {
+	return allOf[T](tx.Context(), TxLister(tx), field, uids)
 }
 
 // landing is the working out of landed costs.
@@ -102,7 +117,7 @@ func (l *landing) load(uids []inventory.UID) error {
 			missing = append(missing, uid)
 		}
 	}
-	list, err := allOf[inventory.Asset](l.tx, "uid", missing)
+	list, err := txAllOf[inventory.Asset](l.tx, "uid", missing)
 	for _, a := range list {
 		l.assets[a.UID] = a
 	}
@@ -111,7 +126,7 @@ func (l *landing) load(uids []inventory.UID) error {
 
 // ways finds the inbound shipments and the acquisitions by which assets came, in a fixed order.
 func (l *landing) ways(uids []inventory.UID) (shipments, orders []inventory.UID, err error) {
-	items, err := allOf[inventory.ShipmentItem](l.tx, "asset", uids)
+	items, err := txAllOf[inventory.ShipmentItem](l.tx, "asset", uids)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,7 +135,7 @@ func (l *landing) ways(uids []inventory.UID) (shipments, orders []inventory.UID,
 		candidates = append(candidates, item.Shipment)
 	}
 	slices.Sort(candidates)
-	list, err := allOf[inventory.Shipment](l.tx, "uid", slices.Compact(candidates))
+	list, err := txAllOf[inventory.Shipment](l.tx, "uid", slices.Compact(candidates))
 	for _, s := range list {
 		if s.Direction == "inbound" && s.Phase != "cancelled" {
 			shipments = append(shipments, s.UID)
@@ -146,11 +161,11 @@ type sharer struct {
 }
 
 func (l *landing) shareShipment(shipment inventory.UID) error {
-	lines, err := all[inventory.CostLine](l.tx, inventory.Is("shipment", shipment))
+	lines, err := txAll[inventory.CostLine](l.tx, inventory.Is("shipment", shipment))
 	if err != nil || len(lines) == 0 {
 		return err
 	}
-	items, err := all[inventory.ShipmentItem](l.tx, inventory.Is("shipment", shipment))
+	items, err := txAll[inventory.ShipmentItem](l.tx, inventory.Is("shipment", shipment))
 	if err != nil {
 		return err
 	}
@@ -197,12 +212,12 @@ func assetSharer(a *inventory.Asset) sharer {
 }
 
 func (l *landing) shareAcquisition(order inventory.UID) error {
-	lines, err := all[inventory.CostLine](l.tx, inventory.Is("acquisition", order))
+	lines, err := txAll[inventory.CostLine](l.tx, inventory.Is("acquisition", order))
 	lines = slices.DeleteFunc(lines, func(c *inventory.CostLine) bool { return c.Shipment != "" }) // shared out with its shipment
 	if err != nil || len(lines) == 0 {
 		return err
 	}
-	assets, err := all[inventory.Asset](l.tx, inventory.Is("acquisition", order))
+	assets, err := txAll[inventory.Asset](l.tx, inventory.Is("acquisition", order))
 	if err != nil {
 		return err
 	}
