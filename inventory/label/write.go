@@ -86,7 +86,7 @@ func SVG(pages []Page, number int) ([]byte, error) {
 
 func length(mm float64) string { return strconv.FormatFloat(round(mm), 'f', -1, 64) }
 
-// escape writes text between tags. Controls are gone from it already.
+// escape writes text of others. Controls are gone from it already.
 func escape(b *bytes.Buffer, text string) {
 	for _, r := range text {
 		switch r {
@@ -96,6 +96,10 @@ func escape(b *bytes.Buffer, text string) {
 			b.WriteString("&lt;")
 		case '>':
 			b.WriteString("&gt;")
+		case '"':
+			b.WriteString("&#34;")
+		case '\'':
+			b.WriteString("&#39;")
 		default:
 			b.WriteRune(r)
 		}
