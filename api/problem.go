@@ -18,6 +18,8 @@ type Problem struct {
 	Fields map[string]string `json:"errors,omitempty"`
 	// Objects says which of many objects cannot be changed, and why.
 	Objects []BulkError `json:"objects,omitempty"`
+	// Details are the sentences of Detail, one for each thing that stands in the way, where there can be several.
+	Details []string `json:"details,omitempty"`
 	// Request finds the details of an internal error in the server's log.
 	Request string `json:"request,omitempty"`
 	// RetryAfterSeconds is how long to wait before the same may be asked again; 0 where waiting does not help.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 
 // actionRoutes are what the record's general forms cannot say.
 func (s *Server) actionRoutes() []route {
-	rows := []route{
+	return []route{
 		{method: "POST", pattern: "/api/v1/machines/adopt", need: "operator", handle: s.adopt, in: api.AdoptRequest{}, out: inventory.Device{}, status: 201,
 			summary: "Take in a machine that already runs, without a boot"},
 		{method: "GET", pattern: "/api/v1/machines/{ref}/status", need: "viewer", handle: s.machineStatus, out: api.MachineStatus{},
@@ -54,7 +55,7 @@ func (s *Server) actionRoutes() []route {
 		{method: "POST", pattern: "/api/v1/images/import", need: "operator", handle: s.importURL, in: api.ImportRequest{}, out: inventory.Operation{}, status: 202,
 			summary: "Let the server fetch an image; without a digest it is marked unverified"},
 		{method: "POST", pattern: "/api/v1/changes/{ref}/undo", need: "operator", handle: s.undo, in: api.UndoRequest{}, status: 204,
-			summary: "Make the opposite edits of a change, or of its whole request"},
+			summary: "Make the opposite edits of a change, or of its whole request; the id of a request stands for all of it. A conflict tells everything in the way, in details"},
 		{method: "POST", pattern: "/api/v1/tokens", need: "viewer", handle: s.postToken, in: api.TokenRequest{}, out: api.TokenCreated{}, status: 201,
 			summary: "Make an API token; the answer shows it, this once"},
 		{method: "DELETE", pattern: "/api/v1/tokens/{ref}", need: "viewer", handle: s.revokeToken, status: 204,
@@ -66,10 +67,6 @@ func (s *Server) actionRoutes() []route {
 		{method: "GET", pattern: "/api/v1/watch", need: "viewer", handle: s.watchNouns, query: []string{"noun"}, stream: true,
 			summary: "The plural of each noun named that was touched, as server-sent events named changed"},
 	}
-	for i := range rows {
-		rows[i].surface = surfaceAPI
-	}
-	return rows
 }
 
 // act is a handler that reads an In, does something, and answers with what came of it.
@@ -164,7 +161,7 @@ func (s *Server) verdict(w http.ResponseWriter, r *http.Request, who caller) err
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
-	return noContent(w, s.Machines.Verdict(r.Context(), edit(r, who, in.Note), r.PathValue("ref"), in.Verdict, in.Note))
+	return noContent(w, s.decide(r, who, in))
 }
 
 // importNames are the fields of an import, as the query of an upload and as the fields of a form.
@@ -238,6 +235,10 @@ func (s *Server) undo(w http.ResponseWriter, r *http.Request, who caller) error 
 // undoChange asks for the rights that the edits themselves would need.
 func (s *Server) undoChange(r *http.Request, who caller, ref string, whole bool, why string) error {
 	change, err := inventory.Get[inventory.Change](r.Context(), s.Record, ref)
+	if errors.Is(err, inventory.ErrNotFound) && inventory.UID(ref).Valid() {
+		whole = true // it may be the id of a request
+		change, err = s.changeOfRequest(r.Context(), ref, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -259,6 +260,18 @@ func (s *Server) undoChange(r *http.Request, who caller, ref string, whole bool,
 		why = "undo"
 	}
 	return s.Record.Undo(r.Context(), edit(r, who, why), what)
+}
+
+// changeOfRequest is one of the changes that a request made, else the error none.
+func (s *Server) changeOfRequest(ctx context.Context, ref string, none error) (*inventory.Change, error) {
+	changes, err := inventory.List[inventory.Change](ctx, s.Record, inventory.Query{Filters: []inventory.Filter{inventory.Is("request", ref)}, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(changes) == 0 {
+		return nil, none
+	}
+	return changes[0], nil
 }
 
 func mayUndo(who caller, c *inventory.Change) error {

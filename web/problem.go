@@ -54,7 +54,7 @@ func problemOf(err error) *api.Problem {
 	case errors.As(err, &notValid):
 		return &api.Problem{Status: http.StatusUnprocessableEntity, Code: api.CodeInvalid, Detail: invalidSentence(notValid), Fields: notValid.Fields}
 	case errors.As(err, &conflict):
-		return &api.Problem{Status: http.StatusConflict, Code: api.CodeConflict, Detail: conflict.Why}
+		return &api.Problem{Status: http.StatusConflict, Code: api.CodeConflict, Detail: conflict.Why, Details: conflict.Details}
 	case errors.As(err, &refusal):
 		return &api.Problem{Status: http.StatusConflict, Code: refusalCode(refusal), Detail: refusal.Sentence}
 	case errors.As(err, &tooLarge):

@@ -57,7 +57,7 @@ const (
 )
 
 func (s *Server) routes() []route {
-	rows := slices.Concat(s.serviceRoutes(), s.agentRoutes(), s.actionRoutes(), s.rackRoutes(), s.labelRoutes(), s.moveRoutes(), s.siteRoutes(), s.scanActions(), s.nounRoutes(), s.pageRoutes())
+	rows := slices.Concat(s.serviceRoutes(), s.agentRoutes(), s.actionRoutes(), s.rackRoutes(), s.labelRoutes(), s.moveRoutes(), s.siteRoutes(), s.textRoutes(), s.archiveRoutes(), s.documentRoutes(), s.bookRoutes(), s.acquisitionRoutes(), s.customsRoutes(), s.shipmentRoutes(), s.scanActions(), s.importRoutes(), s.claimRoutes(), s.lossRoutes(), s.agendaRoutes(), s.notificationRoutes(), s.feedRoutes(), s.nounRoutes(), s.pageRoutes())
 	for i := range rows {
 		if rows[i].surface == "" {
 			rows[i].surface = surfaceAPI // what does not say otherwise speaks to programs

@@ -22,6 +22,7 @@ import (
 
 	"berth/api"
 	"berth/inventory"
+	"berth/inventory/blob"
 	"berth/inventory/store"
 	"berth/provision"
 )
@@ -132,7 +133,9 @@ func newRig(t testing.TB, settle ...func(*Server)) *rig {
 	g.service = provision.New(provision.Config{Ledger: g.store, Images: g.images, Holder: "test", Logger: logger})
 	g.cert, err = OwnCertificate(dir, []string{"127.0.0.1", "localhost"}, time.Now())
 	g.must(err)
-	g.server = &Server{Record: g.store, Machines: g.service, Agents: g.service, Certificate: g.cert.TLS, Log: logger, Version: "test"}
+	documents, err := blob.Open(filepath.Join(dir, "documents"), 0)
+	g.must(err)
+	g.server = &Server{Record: g.store, Archive: g.store, Machines: g.service, Agents: g.service, Documents: documents, Certificate: g.cert.TLS, Log: logger, Version: "test"}
 	for _, fn := range settle {
 		fn(g.server)
 	}

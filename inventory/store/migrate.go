@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io/fs"
 
@@ -11,7 +10,15 @@ import (
 )
 
 // ErrNewerSchema is returned for a record that a newer berth has written to.
-var ErrNewerSchema = errors.New("this record was written by a newer version of berth")
+var ErrNewerSchema error = refusal("this record was written by a newer version of berth")
+
+// refusal is an error in a sentence that may be shown to whoever asked.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// Refused tells those who do not know this package that it is no fault of the server's.
+func (refusal) Refused() bool { return true }
 
 // migrate brings the schema up to date. An older binary refuses a newer schema: it would not know what the new columns mean, and would
 // store rows without them. backup is called before a record that holds something is changed.

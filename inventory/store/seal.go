@@ -175,7 +175,7 @@ const (
 )
 
 // ErrKey is returned when the record cannot be opened with the key that was given, or without one.
-var ErrKey = errors.New("this record was sealed with another key")
+var ErrKey error = refusal("this record was sealed with another key")
 
 // checkKey refuses to open a record whose secrets the key cannot open: a server that went on would store secrets that nobody who has
 // the right key can read, and take machines for unreachable.
