@@ -14,6 +14,8 @@ var openRoutes = []string{
 	"GET /healthz", "GET /readyz", "GET /openapi.json",
 	"GET /static/{name}", "GET /login", "POST /login",
 	"POST /agent/v1/booted/{token}",
+	"POST /webhooks/{name}", // its guard is the signature, made with the secret of the tracking source
+	"GET /feeds/deadlines.ics", "GET /feeds/deadlines.atom", "GET /feeds/notifications.atom", // the address holds the credential
 }
 
 func TestOpenRoutesAreTheseAlone(t *testing.T) {
@@ -48,6 +50,7 @@ func TestOpenRoutesAreTheseAlone(t *testing.T) {
 
 // ownBusiness are routes by which a viewer changes nothing but their own account, or nothing at all.
 var ownBusiness = map[string]bool{
+	"POST /me/feeds": true, "POST /api/v1/me/feeds": true,
 	"POST /logout": true, "POST /me/password": true, "POST /me/tokens": true, "POST /me/tokens/{ref}/revoke": true, "POST /me/sessions/{ref}/end": true,
 	"POST /api/v1/tokens": true, "DELETE /api/v1/tokens/{ref}": true, "POST /api/v1/accounts/{ref}/password": true,
 	"POST /api/v1/machines/{ref}/plan": true, "POST /views/{noun}/save": true, "POST /views/{ref}/drop": true,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,6 +295,42 @@ func TestSchedule(t *testing.T) {
 			if lines := strings.Split(out.String(), "\n"); len(lines) != 4 || lines[1] != want {
 				t.Errorf("got\n%s\nwant in its second line\n%s", out.String(), want)
 			}
+		}
+	})
+}
+
+// People are told in time, and not of what is settled.
+func TestWarnings(t *testing.T) {
+	both(t, func(b *bench) {
+		carrier := &inventory.Organization{Name: "Snail", Slug: "snail"}
+		b.create(carrier)
+		open, well, claimed := &inventory.Shipment{Reference: "S-1", Phase: "handed_over"}, &inventory.Shipment{Reference: "S-2", Phase: "reconciled"}, &inventory.Shipment{Reference: "S-3", Phase: "lost"}
+		b.create(open, well, claimed)
+		for _, s := range []*inventory.Shipment{open, well, claimed} {
+			b.create(&inventory.Deadline{Title: "Claim", Kind: "claim", DueOn: "2026-11-29", Shipment: s.UID}, &inventory.Deadline{Title: "Sue", Kind: "suit", DueOn: "2027-01-20", Shipment: s.UID})
+		}
+		b.create(&inventory.Deadline{Title: "far", Kind: "claim", DueOn: "2026-12-14", Shipment: open.UID}, &inventory.Deadline{Title: "long ago", Kind: "claim", State: "missed", DueOn: "2026-11-01", Shipment: open.UID},
+			&inventory.Deadline{Title: "just missed", Kind: "claim", State: "missed", DueOn: "2026-11-20", Shipment: open.UID}, &inventory.Deadline{Title: "lost", Kind: "lost", DueOn: "2026-11-22", Shipment: open.UID, Unsure: true},
+			&inventory.Asset{AssetTag: "A-1", WarrantyEnd: "2026-12-01"},
+			&inventory.Claim{Reference: "C-1", Against: carrier.UID, Kind: "loss", Status: "filed", FiledOn: "2026-11-10", Shipment: claimed.UID, Currency: "EUR"},
+			&inventory.Claim{Reference: "C-2", Against: carrier.UID, Kind: "loss", Status: "unresponsive", Currency: "EUR", NextChaseOn: "2026-11-15"},
+			&inventory.Claim{Reference: "C-3", Against: carrier.UID, Kind: "loss", Status: "draft", Currency: "EUR"})
+		list, err := Warnings(Reading(t.Context(), b.Store), "2026-11-22")
+		b.must(err)
+		var got []string
+		for _, w := range list {
+			got = append(got, w.Severity+" "+w.Title)
+		}
+		want := []string{"urgent S-1: just missed", "info S-1: lost", "urgent S-1: Claim", "warning A-1: Warranty ends", "warning S-1: Sue", "warning S-3: Sue", "urgent Claim C-2: they do not answer"}
+		slices.Sort(got)
+		slices.Sort(want)
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("told:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		later, err := Warnings(Reading(t.Context(), b.Store), "2026-11-26")
+		b.must(err)
+		if !slices.ContainsFunc(later, func(w Warning) bool { return w.Title == "Claim C-3 was never sent" }) {
+			t.Error("nobody is told that a claim was never sent")
 		}
 	})
 }

@@ -104,3 +104,39 @@ func drop(tx inventory.Tx, rows map[string]*inventory.Deadline) (int, error) {
 	}
 	return n, nil
 }
+
+// Merge is the clock of a shipment as its page shows it: computed now, with what people said about a deadline, and with the deadlines that
+// people made by hand. It changes nothing.
+func Merge(rules *Rules, facts Facts, stored []*inventory.Deadline, today inventory.Date) []Entry {
+	var due []Due
+	if Running(facts.Shipment) {
+		due = rules.Clock(facts)
+	}
+	computed := map[string]Due{}
+	for _, d := range due {
+		computed[d.Rule.Name] = d
+	}
+	var out []Entry
+	for _, row := range stored {
+		d, again := computed[row.Rule]
+		settled := row.State == "done" || row.State == "waived"
+		switch {
+		case row.Rule == "" || settled:
+			out = append(out, EntryOf(row, today))
+		case again:
+			fresh := d.row(facts.Shipment, today)
+			fresh.Meta = row.Meta
+			out = append(out, EntryOf(fresh, today))
+		}
+		delete(computed, row.Rule)
+	}
+	for _, d := range due {
+		if _, missing := computed[d.Rule.Name]; missing {
+			e := EntryOf(d.row(facts.Shipment, today), today)
+			e.Key, e.Deadline = "rule/"+d.Rule.Name, nil // not stored yet
+			out = append(out, e)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Entry) int { return strings.Compare(string(a.DueOn), string(b.DueOn)) })
+	return out
+}

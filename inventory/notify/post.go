@@ -56,6 +56,12 @@ func (p *Post) Round(ctx context.Context) (sent int, err error) {
 	return sent + n, err
 }
 
+// Waiting tells whether anything urgent was not mailed yet.
+func (p *Post) Waiting(ctx context.Context) bool {
+	urgent, err := p.unsent(ctx, inventory.Is("severity", Urgent))
+	return err == nil && len(urgent) > 0
+}
+
 func (p *Post) unsent(ctx context.Context, filters ...inventory.Filter) ([]*inventory.Notification, error) {
 	filters = append(filters, inventory.Is("state", "open"))
 	rows, err := inventory.List[inventory.Notification](ctx, p.Record, inventory.Query{Filters: filters, Sort: "created_at", Limit: inventory.MaxPage})

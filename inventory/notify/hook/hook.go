@@ -67,7 +67,7 @@ func (s *Sender) Send(ctx context.Context, m notify.Message) (int, error) {
 	if m.Secret != "" {
 		req.Header.Set("X-Hook-Signature", Sign(m.Body, m.Secret))
 	}
-	client := s.client()
+	client := s.Client()
 	defer client.CloseIdleConnections()
 	answer, err := client.Do(req)
 	if err != nil {
@@ -93,8 +93,9 @@ func told(err error) error {
 	return err
 }
 
-// client is made anew for each message: a webhook is spoken to now and then, and must not keep a connection over a change of its address.
-func (s *Sender) client() *http.Client {
+// Client is an HTTP client that dials by the same rules. It is made anew for each message: a webhook is spoken to now and then, and must not
+// keep a connection over a change of its address.
+func (s *Sender) Client() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: timeout, Control: s.control}).DialContext,
