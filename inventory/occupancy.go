@@ -113,9 +113,8 @@ func (r *Rack) Fits(p Placement) (why string, ok bool) {
 	return "", true
 }
 
-// CheckIn holds a device against the place it is put in: within the rack, where nothing else is, and where nothing is kept free unless it
-// says why it may stand there. A device in a rack is where the rack is. Errors: *Invalid, *Conflict.
-func (d *Device) CheckIn(tx Tx, before Object) error {
+// checkPlaceIn is CheckIn, without what an edit remembers.
+func (d *Device) checkPlaceIn(tx Tx, before Object) error {
 	if old, ok := before.(*Device); ok && d.standsAs(old) {
 		return nil
 	}

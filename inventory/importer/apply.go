@@ -24,7 +24,7 @@ type Importer struct {
 	Record Record
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
-	// Slice is how long one edit may take, about: 60 ms when 0. Everybody else who writes waits that long at most.
+	// Slice is how long one edit may take, about: 100 ms when 0. Everybody else who writes waits about that long at most.
 	Slice time.Duration
 	// Silent is after how long without progress a run counts as cut off: 20 s when 0.
 	Silent time.Duration
@@ -33,8 +33,10 @@ type Importer struct {
 	running map[inventory.UID]bool // runs of this process
 }
 
+// Objects in a slice: the first, the least and the most. Fewer than the least would spend more on commits than on objects.
 const (
 	firstSlice = 50
+	minSlice   = 25
 	maxSlice   = 500
 )
 
@@ -155,7 +157,7 @@ func (im *Importer) end(uid inventory.UID) {
 func (im *Importer) slices(ctx context.Context, req inventory.Request, p *Plan, r *inventory.ImportRun) error {
 	aim := im.Slice
 	if aim == 0 {
-		aim = 60 * time.Millisecond
+		aim = 100 * time.Millisecond
 	}
 	size := firstSlice
 	for rest := p.steps; len(rest) > 0; {
@@ -178,14 +180,16 @@ func nextSize(size int, took, aim time.Duration) int {
 	case took < aim/2:
 		size = size * 3 / 2
 	}
-	return min(max(size, 10), maxSlice)
+	return min(max(size, minSlice), maxSlice)
 }
 
 // slice applies some steps and the run's progress in one edit.
 func (im *Importer) slice(ctx context.Context, req inventory.Request, steps []step, r *inventory.ImportRun) error {
 	next := *r
+	ctx, rooms := inventory.WithRooms(ctx)
 	err := im.Record.Edit(ctx, req, func(tx inventory.Tx) error {
 		next = *r
+		rooms.Forget()
 		for _, s := range steps {
 			if err := s.write(tx); err != nil {
 				return fmt.Errorf("%s %s: %w", s.noun.Name, s.noun.Display(s.obj), err)
