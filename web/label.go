@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -93,7 +94,7 @@ func (s *Server) labelObjects(r *http.Request, v url.Values, req *labelRequest) 
 		}
 		return nil
 	}
-	for _, name := range labelQuery {
+	for _, name := range slices.Concat(labelQuery, listOnly) {
 		v.Del(name)
 	}
 	for name, values := range v {
@@ -112,6 +113,30 @@ func (s *Server) labelObjects(r *http.Request, v url.Values, req *labelRequest) 
 	page, err := s.Record.List(r.Context(), req.Noun, q)
 	req.Objects, req.More = page.Items, page.Next != ""
 	return err
+}
+
+// listOnly are what a list's address holds beside its filters.
+var listOnly = []string{"query", "step", "all", "column", "sort", "limit", "cursor"}
+
+// LabelsURL is where the labels of all that a list shows are printed; "" for what has none.
+func (l listView) LabelsURL() string {
+	if !slices.Contains(labelNouns, l.Noun.Name) {
+		return ""
+	}
+	v := maps.Clone(l.Query)
+	for _, name := range listOnly {
+		v.Del(name)
+	}
+	v.Set("noun", l.Noun.Name)
+	return "/labels?" + v.Encode()
+}
+
+// LabelURL is where the label of an object is printed; "" for what has none.
+func (o oneView) LabelURL() string {
+	if !slices.Contains(labelNouns, o.Noun.Name) {
+		return ""
+	}
+	return "/labels?" + url.Values{"noun": {o.Noun.Name}, "uid": {refOf(o.Noun, o.Object)}}.Encode()
 }
 
 func (req labelRequest) layout(r *http.Request) ([]label.Page, error) {
@@ -179,7 +204,10 @@ func (s *Server) labelPage(w http.ResponseWriter, r *http.Request, who caller) e
 	query["uid"] = refs
 	asked := r.Clone(r.Context())
 	asked.URL.RawQuery = query.Encode()
-	v := labelView{Formats: label.Formats, Refs: refs, Query: query}
+	v := labelView{Formats: label.Formats, Refs: refs, Query: maps.Clone(query)}
+	for _, name := range slices.Concat(labelQuery, listOnly) {
+		v.Query.Del(name)
+	}
 	req, err := s.labelRequest(asked)
 	v.labelRequest = req
 	problem, told := again(err)
