@@ -7,12 +7,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth/internal/devseed"
+	"berth/inventory/blob"
 )
 
 // devCommand is for developers of berth: `berth dev seed`.
 func devCommand() *cobra.Command {
 	c := &cobra.Command{Use: "dev", Short: "Tools for developers of berth", Hidden: true}
-	o := serveOptions{}
+	o := serveOptions{documentLimit: blob.DefaultLimit >> 20} // what serve itself is checked for
 	var size devseed.Size
 	var seed int64
 	s := &cobra.Command{
@@ -43,7 +44,7 @@ func devCommand() *cobra.Command {
 	s.Flags().StringVar(&o.data, "data", "", "state directory; no server may be running on it")
 	s.Flags().StringVar(&o.key, "key", "", "key file (default the state directory's name with .key)")
 	s.Flags().StringVar(&o.database, "database", "", "postgres://… instead of the embedded database")
-	c.AddCommand(s)
+	c.AddCommand(s, sampleCommand())
 	return c
 }
 
