@@ -85,12 +85,27 @@ func (s *Server) cameFrom(ctx context.Context, a *inventory.Asset) (*originView,
 	if a.Acquisition == "" {
 		return nil, nil
 	}
-	page, err := s.Record.List(ctx, acquisitionNoun, inventory.Query{Filters: []inventory.Filter{inventory.Is("uid", a.Acquisition)}, Limit: 1})
-	if err != nil || len(page.Items) == 0 {
+	how, err := inventory.Get[inventory.Acquisition](ctx, s.Record, string(a.Acquisition))
+	if err != nil {
 		return nil, err
 	}
-	how := page.Items[0].(*inventory.Acquisition)
-	return &originView{Acquisition: how, From: page.Names[how.Organization]}, nil
+	from, err := s.organizationName(ctx, how.Organization)
+	return &originView{Acquisition: how, From: from}, err
+}
+
+// organizationName is what an organization is called in full; "" when it is not there.
+func (s *Server) organizationName(ctx context.Context, uid inventory.UID) (string, error) {
+	if uid == "" {
+		return "", nil
+	}
+	o, err := inventory.Get[inventory.Organization](ctx, s.Record, string(uid))
+	if isNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return o.Name, nil
 }
 
 // assetView is the page of a physical thing.
@@ -162,6 +177,7 @@ func (s *Server) worthOf(ctx context.Context, a *inventory.Asset, on inventory.D
 type acquisitionView struct {
 	oneView
 	Acquisition *inventory.Acquisition
+	From        string // the donor, supplier or lender
 	Items       []acquiredThing
 	Counts      []thingCount
 	Next        []string // statuses that it may take
@@ -213,6 +229,9 @@ func (s *Server) drawAcquisition(w http.ResponseWriter, r *http.Request, who cal
 	}
 	a := o.Object.(*inventory.Acquisition)
 	v := acquisitionView{oneView: o, Acquisition: a, Next: finance.NextStatuses(a), Typed: typed, Wrong: wrong, Back: pageOf(acquisitionNoun, a), Worth: finance.Totals{}}
+	if v.From, err = s.organizationName(r.Context(), a.Organization); err != nil {
+		return err
+	}
 	if v.Items, err = s.thingsOf(r.Context(), a.UID); err != nil {
 		return err
 	}
