@@ -142,3 +142,25 @@ CREATE INDEX taggings_updated_at ON "taggings" ("updated_at", "uid");
 CREATE INDEX tracking_events_created_at ON "tracking_events" ("created_at", "uid");
 CREATE INDEX tracking_events_updated_at ON "tracking_events" ("updated_at", "uid");
 CREATE INDEX webhook_deliveries_updated_at ON "webhook_deliveries" ("updated_at", "uid");
+
+-- Machines are those devices that berth boots: few among many, perhaps.
+CREATE INDEX machines_asset ON "devices" ("asset", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_created_at ON "devices" ("created_at", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_device_type ON "devices" ("device_type", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_image ON "devices" ("image", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_location ON "devices" ("location", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_manufacturer ON "devices" ("manufacturer", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_operation ON "devices" ("operation", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_power ON "devices" ("power", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_product ON "devices" ("product", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_profile ON "devices" ("profile", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_provision_state ON "devices" ("provision_state", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_rack ON "devices" ("rack", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_role ON "devices" ("role", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_seen_at ON "devices" ("seen_at", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_serial ON "devices" ("serial", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_site ON "devices" ("site", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_status ON "devices" ("status", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_system_uuid ON "devices" ("system_uuid", "name", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_updated_at ON "devices" ("updated_at", "uid") WHERE ("provision_state" > '');
+CREATE INDEX machines_name ON "devices" ("name", "uid") WHERE ("provision_state" > '');

@@ -226,7 +226,8 @@ func conditions(n *inventory.Noun, q inventory.Query, plus string) (clause, erro
 	}
 	for _, filter := range n.Where {
 		f, _ := n.Field(filter.Field)
-		if err := compare(n, f, filter, plus, &where); err != nil {
+		// A view has indexes of its own, over its rows alone.
+		if err := compare(n, f, filter, "", &where); err != nil {
 			return where, err
 		}
 	}

@@ -66,8 +66,11 @@ func (s *Store) bestDocs(db *gorm.DB, text string, level inventory.Level) (docs 
 		return nil, false, err
 	}
 	if more = len(docs) >= candidates; more {
-		for _, better := range []string{"\n" + text + "\n", "\n" + text} {
-			found, err := s.docs(db, better, nil, level, candidates/2)
+		for _, better := range []struct {
+			text string
+			part func([]rune) []rune
+		}{{"\n" + text + "\n", lastRunes}, {"\n" + text, firstRunes}} {
+			found, err := s.narrowed(db, better.text, better.part, level, candidates/2)
 			if err != nil {
 				return nil, false, err
 			}
@@ -96,17 +99,25 @@ func worth(doc, text string) int {
 
 // holding finds up to a few hundred documents with the text.
 func (s *Store) holding(db *gorm.DB, text string, level inventory.Level) ([]document, error) {
-	switch length := utf8.RuneCountInString(text); {
-	case length < 3: // too short for a trigram, but for one together with the beginning of a field
+	if length := utf8.RuneCountInString(text); length < 3 { // too short for a trigram, but for one together with the beginning of a field
 		return s.docs(db, docField[length-1:]+text, nil, level, candidates)
-	case length >= longText:
-		runes := []rune(text)
-		docs, err := s.docs(db, string(runes[length-textEnd:]), nil, level, endEnough)
+	}
+	return s.narrowed(db, text, lastRunes, level, candidates)
+}
+
+func lastRunes(runes []rune) []rune  { return runes[len(runes)-textEnd:] }
+func firstRunes(runes []rune) []rune { return runes[:textEnd] }
+
+// narrowed finds up to limit documents with the text. If it is long, those that hold a part of it are looked through first, which is all
+// there is to do where they are few.
+func (s *Store) narrowed(db *gorm.DB, text string, part func([]rune) []rune, level inventory.Level, limit int) ([]document, error) {
+	if runes := []rune(text); len(runes) >= longText {
+		docs, err := s.docs(db, string(part(runes)), nil, level, endEnough)
 		if err != nil || len(docs) < endEnough {
 			return slices.DeleteFunc(docs, func(d document) bool { return !strings.Contains(d.Text, text) }), err
 		}
 	}
-	return s.docs(db, text, nil, level, candidates)
+	return s.docs(db, text, nil, level, limit)
 }
 
 // docs finds documents that hold the text, which may have marks in it: of one noun, or of all that the level includes.
