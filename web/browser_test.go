@@ -200,7 +200,7 @@ func TestScreenshots(t *testing.T) {
 		"home": "/", "machines": "/machines", "machine": "/machines/node-2", "discovered": "/machines/node-4", "quarantined": "/machines/node-5", "accept": "/machines/node-4/accept",
 		"reimage": "/machines/node-1/reimage?image=" + w.Image.Name, "operation": "/operations/" + string(w.Working.UID), "task": "/operations/" + string(w.Task.UID), "operations": "/operations",
 		"rack": "/racks/r12", "racks": "/racks", "images": "/images", "import": "/images/import", "subnets": "/subnets", "form": "/devices/new", "site": "/sites/fra1", "me": "/me",
-		"changes": "/changes", "search": "/search?q=node", "missing": "/machines/none", "adopt": "/machines/adopt", "filters": "/machines?provision_state=deployed",
+		"changes": "/changes", "search": "/search?q=node", "missing": "/machines/none", "adopt": "/machines/adopt", "shipments": "/shipments", "shipment": "/shipments/S-2026-14", "silent": "/shipments/S-2026-15", "verified": "/shipments/S-2026-16", "receive": "/shipments/S-2026-15/receive", "track": "/shipments/S-2026-15/track", "filters": "/machines?provision_state=deployed",
 	}
 	only := os.Getenv("BERTH_SCREENSHOT")
 	for name, path := range pages {

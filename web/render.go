@@ -148,6 +148,7 @@ var colours = map[string]string{
 	"listed": "gray", "sent": "blue", "verified": "green", "substituted": "red", "not_expected": "purple", "extra": "purple", "swapped": "red", "serial": "yellow", "gap": "red",
 	"pre_transit": "cyan", "out_for_delivery": "blue", "available_for_pickup": "yellow", "delivered": "green", "return_to_sender": "red", "failure": "red",
 	"create": "green", "update": "blue", "delete": "red", "enrol": "cyan",
+	"urgent": "red", "warning": "yellow", "put_aside": "gray", "filed": "blue", "acknowledged": "cyan", "unresponsive": "red", "approved": "green", "partly_approved": "yellow", "rejected": "red", "paid": "green", "withdrawn": "gray", "stolen": "red", "destroyed": "red", "abandoned": "gray", "reversed": "purple", "waived": "gray", "missed": "red",
 }
 
 // badge is a word in its colour.

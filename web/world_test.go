@@ -75,6 +75,7 @@ func (g *rig) world(say texter) *world {
 	}
 	g.parts(w, say)
 	g.work(w, now, say)
+	g.shipments(w, say)
 	return w
 }
 
