@@ -14,7 +14,7 @@ var openRoutes = []string{
 	"GET /healthz", "GET /readyz", "GET /openapi.json",
 	"GET /static/{name}", "GET /login", "POST /login",
 	"POST /agent/v1/booted/{token}",
-	"POST /webhooks/{name}", // its guard is the signature, made with the secret of the tracking source
+	"POST /webhooks/{name}",                                                                  // its guard is the signature, made with the secret of the tracking source
 	"GET /feeds/deadlines.ics", "GET /feeds/deadlines.atom", "GET /feeds/notifications.atom", // the address holds the credential
 }
 

@@ -177,7 +177,7 @@ func (v claimView) Words() []*inventory.ClaimEntry {
 }
 
 func (s *Server) claimPage(w http.ResponseWriter, r *http.Request, who caller) error {
-	return s.drawClaim(w, r, who, url.Values{}, nil)
+	return s.drawClaim(w, r, who, url.Values{"direction": {"out"}, "channel": {"email"}}, nil)
 }
 
 func (s *Server) drawClaim(w http.ResponseWriter, r *http.Request, who caller, typed url.Values, problem *api.Problem) error {
