@@ -630,6 +630,11 @@ func (p *planner) show(n *inventory.Noun, f inventory.Field, obj inventory.Objec
 		return ""
 	case f.Kind == inventory.KindRef:
 		return p.nameOf(mustNoun(f.Ref), v.(inventory.UID))
+	case n.Attached && f.Name == "object":
+		uid := v.(inventory.UID)
+		if to := p.view.planned[uid]; to != nil {
+			return p.nameOf(inventory.Describe(to), uid)
+		}
 	}
 	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer {
 		if rv.IsNil() {
