@@ -137,6 +137,9 @@ type Query struct {
 	Cursor  string   // Next of the page before
 	Count   bool     // ask for Total
 	NoNames bool     // leave Names out
+	// Only names the fields to read, for who draws many objects of which little is seen; uid and the order's field come too, and all others
+	// stay empty. Such an object is looked at, never stored.
+	Only []string
 }
 
 // Page is the answer to a Query.

@@ -103,7 +103,15 @@ func (s *Store) list(db *gorm.DB, n *inventory.Noun, q inventory.Query) (invento
 		limit = inventory.DefaultPage
 	}
 	limit = min(limit, inventory.MaxPage)
-	if page.Items, err = fetch(db.Where(where.sql(), where.args...).Order(order.sql()).Limit(limit+1), n); err != nil {
+	rows := db.Where(where.sql(), where.args...).Order(order.sql()).Limit(limit + 1)
+	if len(q.Only) > 0 {
+		columns, err := only(n, q.Only, order.field, order.extra)
+		if err != nil {
+			return page, err
+		}
+		rows = rows.Select(columns)
+	}
+	if page.Items, err = fetch(rows, n); err != nil {
 		return page, err
 	}
 	if len(page.Items) > limit {
@@ -114,6 +122,25 @@ func (s *Store) list(db *gorm.DB, n *inventory.Noun, q inventory.Query) (invento
 		page.Names, err = names(db, page.Items)
 	}
 	return page, err
+}
+
+// only is which columns are read of a query that wants few: they are names of descriptors.
+func only(n *inventory.Noun, fields []string, sorts ...inventory.Field) ([]string, error) {
+	columns := []string{"uid"}
+	for _, f := range sorts {
+		if f.Name != "" {
+			columns = append(columns, f.Name)
+		}
+	}
+	for _, name := range fields {
+		f, ok := n.Field(name)
+		if !ok || f.Hidden {
+			return nil, inventory.NotAllowed(n.Name, name, "is not a field of %s", n.Plural)
+		}
+		columns = append(columns, f.Name)
+	}
+	slices.Sort(columns)
+	return slices.Compact(columns), nil
 }
 
 // fetch reads rows into objects of the noun.

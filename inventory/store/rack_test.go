@@ -98,3 +98,34 @@ func TestMoveRules(t *testing.T) {
 		refused(t, s, "is another than that of rack r1", func(tx inventory.Tx) error { m := *move; m.ToSite = elsewhere.UID; return tx.Update(&m) })
 	})
 }
+
+// TestOnly: a query that wants few fields gets these and what it is sorted by, page after page, and no field that there is not.
+func TestOnly(t *testing.T) {
+	both(t, func(t *testing.T, opt Options) {
+		s := openTest(t, opt)
+		for _, name := range []string{"a", "b", "c"} {
+			create(t, s, &inventory.Device{Name: name, Role: "node", Notes: "long"})
+		}
+		q := inventory.Query{Only: []string{"role"}, Sort: "name", Limit: 2}
+		var names string
+		for range 2 {
+			page, err := s.List(context.Background(), inventory.NounFor[inventory.Device](), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range inventory.Items[inventory.Device](page) {
+				if names += d.Name; d.Role != "node" || d.Notes != "" || d.Status != "" || d.UID == "" {
+					t.Errorf("%+v", d)
+				}
+			}
+			q.Cursor = page.Next
+		}
+		if names != "abc" {
+			t.Errorf("listed %q", names)
+		}
+		q = inventory.Query{Only: []string{"role", "no_such"}}
+		if _, err := s.List(context.Background(), inventory.NounFor[inventory.Device](), q); asInvalid(err) == nil {
+			t.Errorf("got %v", err)
+		}
+	})
+}
