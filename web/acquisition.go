@@ -261,7 +261,7 @@ func (v *acquisitionView) count(state string) {
 
 // thingsOf lists the assets of an acquisition, their models and the machines they are, in four statements.
 func (s *Server) thingsOf(ctx context.Context, acquisition inventory.UID) ([]acquiredThing, error) {
-	page, err := s.Record.List(ctx, assetNoun, inventory.Query{Filters: []inventory.Filter{inventory.Is("acquisition", acquisition)}, Sort: "asset_tag", Limit: maxThings})
+	page, err := s.Record.List(ctx, assetNoun, inventory.Query{Filters: []inventory.Filter{inventory.Is("acquisition", acquisition)}, Sort: "asset_tag", Limit: maxThings, NoNames: true})
 	if err != nil || len(page.Items) == 0 {
 		return nil, err
 	}
@@ -278,9 +278,20 @@ func (s *Server) thingsOf(ctx context.Context, acquisition inventory.UID) ([]acq
 	for _, d := range devices {
 		of[d.Asset] = d
 	}
+	var models []inventory.UID
+	for _, a := range assets {
+		models = append(models, a.DeviceType)
+	}
+	types, err := s.byUID(ctx, inventory.NounFor[inventory.DeviceType](), models)
+	if err != nil {
+		return nil, err
+	}
 	things := make([]acquiredThing, len(assets))
 	for i, a := range assets {
-		things[i] = acquiredThing{Asset: a, Type: page.Names[a.DeviceType], Device: of[a.UID]}
+		things[i] = acquiredThing{Asset: a, Device: of[a.UID]}
+		if t, ok := types[a.DeviceType].(*inventory.DeviceType); ok {
+			things[i].Type = t.Model
+		}
 	}
 	return things, nil
 }
