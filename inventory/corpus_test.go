@@ -32,8 +32,8 @@ var (
 
 // corpusCase is one machine: what it says, and which line it truly is ("" for one that nobody announced).
 type corpusCase struct {
-	Facts Facts `json:"facts"`
-	Truth UID   `json:"truth,omitempty"`
+	Facts Facts  `json:"facts"`
+	Truth UID    `json:"truth,omitempty"`
 	Story string `json:"story"`
 }
 

@@ -178,7 +178,7 @@ func (job bulkJob) one(tx inventory.Tx, index int, ref string) (bulkRow, error) 
 		if job.delete {
 			err = remove(tx, job.noun, obj)
 		} else if err = job.set(tx, obj); err == nil {
-			err = tx.Update(obj)
+			err = correct(tx, obj)
 			row.After = obj
 		}
 	}

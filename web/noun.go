@@ -62,7 +62,11 @@ func orNatural(n *inventory.Noun) string {
 }
 
 func (s *Server) listNoun(n *inventory.Noun) handler {
+	export := s.nounCSV(n)
 	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		if r.URL.Query().Get("format") == "csv" {
+			return export(w, r, who)
+		}
 		q, err := s.parseQuery(r.Context(), n, r.URL.Query())
 		if err != nil {
 			return err
@@ -155,7 +159,7 @@ func (s *Server) patchNoun(n *inventory.Noun) handler {
 			if err := fill(tx, n, obj, fields); err != nil {
 				return err
 			}
-			return tx.Update(obj)
+			return correct(tx, obj)
 		})
 		if err != nil {
 			return err

@@ -475,7 +475,7 @@ func (s *Server) nounUpdate(n *inventory.Noun) handler {
 		var stored inventory.Object
 		err = s.change(r, who, n, v.Get("why"), func(tx inventory.Tx, obj inventory.Object) error {
 			stored = obj
-			return fillForm(tx, n, obj, v, tx.Update)
+			return fillForm(tx, n, obj, v, func(obj inventory.Object) error { return correct(tx, obj) })
 		})
 		if p, ok := again(err); ok {
 			obj, err := s.Record.Get(r.Context(), n, r.PathValue("ref"))

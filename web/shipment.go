@@ -331,3 +331,12 @@ func coverOf(reader logistics.Reader, load *logistics.Load, who caller, out *api
 	}
 	return nil
 }
+
+// correct stores an object that a person changed. A packing list or asset with another serial than before is held anew against the machines
+// that have reported: the right line may have spoken already.
+func correct(tx inventory.Tx, obj inventory.Object) error {
+	if err := tx.Update(obj); err != nil {
+		return err
+	}
+	return logistics.Corrected(tx, obj)
+}

@@ -104,14 +104,20 @@ func way(st *api.ShipmentStatus, here, verified int) []station {
 	order := inventory.Phase(s.Phase)
 	stops := []station{
 		{Name: "Listed", State: "done", At: &s.CreatedAt, Note: plural(len(st.Items), "line", "lines")},
-		{Name: "Packed", State: doneIf(order != inventory.PhaseDraft && order != inventory.PhaseCancelled), At: packedAt(st.Items), Note: plural(len(st.Parcels), "box", "boxes")},
+		{Name: "Packed", State: doneIf(order != inventory.PhaseDraft && order != inventory.PhaseCancelled), At: packedAt(st.Items)},
 		{Name: "Handed over", State: doneIf(s.HandedOverAt != nil), At: s.HandedOverAt, Note: s.HandedOverBy},
 		{Name: "In transit", State: doneIf(left != nil), At: left},
-		{Name: "Delivered", State: doneIf(s.DeliveredAt != nil), At: s.DeliveredAt, Note: "by the carrier's word"},
+		{Name: "Delivered", State: doneIf(s.DeliveredAt != nil), At: s.DeliveredAt},
 		{Name: "Received", State: doneIf(here == len(st.Items) && here > 0), At: s.ReceivedAt, Note: fmt.Sprintf("%d of %d here", here, len(st.Items))},
 		{Name: "Verified", State: doneIf(verified == len(st.Items) && verified > 0), Note: fmt.Sprintf("%d of %d have spoken", verified, len(st.Items))},
 	}
-	if s.DeliveredAt == nil && s.ReceivedAt != nil {
+	if len(st.Parcels) > 0 {
+		stops[1].Note = plural(len(st.Parcels), "box", "boxes")
+	}
+	switch {
+	case s.DeliveredAt != nil:
+		stops[4].Note = "by the carrier's word"
+	case s.ReceivedAt != nil:
 		stops[4].Note = "the carrier did not say so"
 	}
 	markHere(stops, st)

@@ -19,7 +19,7 @@ func (g *rig) shipments(w *world, say texter) {
 	g.create(dhl)
 	g.create(&inventory.Shipment{Reference: "S-2026-14", Title: say("Three nodes to Leipzig"), Direction: "transfer", Mode: "air", Currency: "EUR", Origin: w.Site.UID, Carrier: dhl.UID, InsuredAmount: 200000},
 		&inventory.Shipment{Reference: "S-2026-15", Title: say("Eight servers of the old render farm"), Direction: "inbound", Purpose: "donation", Mode: "road", Currency: "EUR", Destination: w.Site.UID, Carrier: dhl.UID, TrackingCode: "JJD000390007827541234"},
-		&inventory.Shipment{Reference: "S-2026-16", Title: say("Spare parts"), Direction: "inbound", Destination: w.Site.UID})
+		&inventory.Shipment{Reference: "S-2026-16", Title: say("Spare parts"), Direction: "inbound", Destination: w.Site.UID, Phase: "received", ReceivedAt: ptr(ago(1))})
 	g.edit(func(tx inventory.Tx) error {
 		for _, ref := range []string{"S-2026-14", "S-2026-15"} {
 			text := "790H8D2-" + ref[7:] + "; " + strings.ReplaceAll(say("Dell R640"), ";", "") + "; 1200 EUR\nCZ3407M8C-" + ref[7:] + "; HPE DL360; 900 EUR\nS316846X0A2870-" + ref[7:] + "; Supermicro; 1500 EUR"
@@ -91,6 +91,24 @@ func TestShipmentPages(t *testing.T) {
 	post("/shipments/S-1/step", url.Values{"step": {"close"}}, "closed")
 	if _, body := g.browser("vera").get("/shipments/S-1"); strings.Contains(body, "1,200.00") || strings.Contains(body, "If all of it were lost") {
 		t.Error("a viewer without the right sees amounts")
+	}
+}
+
+// TestACorrectedSerialFindsItsMachine: the machine reported long ago; then somebody corrects the list by the API.
+func TestACorrectedSerialFindsItsMachine(t *testing.T) {
+	g := newRig(t)
+	d := &inventory.Device{Name: "node-1", ProvisionState: inventory.StateReady, SeenAt: ptr(time.Now())}
+	f := inventory.Facts{Source: inventory.SourceAgent, System: inventory.SystemFacts{Serial: "790H8D2"}}
+	s := &inventory.Shipment{Reference: "S-1", Direction: "inbound"}
+	g.create(d, s)
+	line := &inventory.ShipmentItem{Shipment: s.UID, Serial: "XXXX-77"}
+	g.create(&inventory.Observation{Device: d.UID, Source: f.Source, Facts: f}, &inventory.Identifier{Device: d.UID, Kind: inventory.IDSystemSerial, Value: "790H8D2"}, line)
+	_, err := g.client("otto").UpdateFields(t.Context(), nounNamed("shipment-item"), string(line.UID), 0, map[string]any{"serial": "790h8d2"})
+	g.must(err)
+	got, err := inventory.Get[inventory.ShipmentItem](t.Context(), g.store, string(line.UID))
+	g.must(err)
+	if got.State != "verified" || got.Device != d.UID || got.Asset == "" {
+		t.Errorf("the line: %+v", got)
 	}
 }
 

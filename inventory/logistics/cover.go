@@ -110,7 +110,11 @@ func CoverOf(r Reader, l *Load) (Cover, error) { return CoverBy(r, l, standardTe
 
 // CoverBy is CoverOf by other terms.
 func CoverBy(r Reader, l *Load, terms Terms) (Cover, error) {
-	c := Cover{Currency: l.currency(), Parcels: max(1, len(l.Parcels)), Grams: l.grams()}
+	grams, unweighed := l.grams()
+	c := Cover{Currency: l.currency(), Parcels: max(1, len(l.Parcels)), Grams: grams}
+	if unweighed > 0 && grams > 0 {
+		c.Notes = append(c.Notes, fmt.Sprintf("%d of %d boxes are not weighed, and count as nothing.", unweighed, len(l.Parcels)))
+	}
 	l.value(&c)
 	c.law(l.Shipment.Mode, terms)
 	if c.Value > 0 {
@@ -139,19 +143,18 @@ func (l *Load) currency() string {
 	return "EUR"
 }
 
-// grams is what the boxes weigh; where one is not weighed, the weight of the whole that stands on the waybill.
-func (l *Load) grams() int64 {
-	var sum int64
+// grams is what the boxes weigh. Where one is not weighed, the weight of the whole counts that stands on the waybill, if it does.
+func (l *Load) grams() (sum int64, unweighed int) {
 	for _, p := range l.Parcels {
-		if p.WeightGrams == 0 {
-			return l.Shipment.GrossWeightGrams
-		}
 		sum += p.WeightGrams
+		if p.WeightGrams == 0 {
+			unweighed++
+		}
 	}
-	if sum == 0 {
-		return l.Shipment.GrossWeightGrams
+	if unweighed > 0 && l.Shipment.GrossWeightGrams > 0 || len(l.Parcels) == 0 {
+		return l.Shipment.GrossWeightGrams, 0
 	}
-	return sum
+	return sum, unweighed
 }
 
 // value adds up what the lines are worth.
