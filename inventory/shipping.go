@@ -306,3 +306,18 @@ func notNegative(bad *findings, amounts map[string]int64) {
 		}
 	}
 }
+
+// Packed is one box as it was closed: what pack is told. What is left empty stays as it is on record.
+type Packed struct {
+	Label        string `json:"label,omitempty"` // 1 of 3; numbered if left empty
+	TrackingCode string `json:"tracking_code,omitempty"`
+	LengthMM     int    `json:"length_mm,omitempty"`
+	WidthMM      int    `json:"width_mm,omitempty"`
+	HeightMM     int    `json:"height_mm,omitempty"`
+	WeightGrams  int64  `json:"weight_grams,omitempty"`
+	SealNo       string `json:"seal_no,omitempty"`
+	Photo        string `json:"photo,omitempty"` // uid of a document
+	Contents     string `json:"contents,omitempty"`
+	// Items are the serials, asset tags or uids of the lines that lie in it.
+	Items []string `json:"items,omitempty"`
+}

@@ -102,6 +102,7 @@ func command() *cobra.Command {
 	documentCommands(&o, nouns["document"])
 	nouns["shipment"].AddCommand(customsCommand(&o))
 	tokenCommands(&o, nouns["token"])
+	shipmentCommands(&o, nouns["shipment"])
 	rackCommands(&o, nouns["rack"])
 	moveCommands(&o, nouns["move"])
 	nouns["device"].AddCommand(partsCommand(&o))
