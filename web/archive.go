@@ -79,8 +79,11 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ caller) error 
 	}
 	w.Header().Set("Content-Type", "application/gzip")
 	w.Header().Set("Content-Disposition", `attachment; filename="berth-backup.tar.gz"`)
-	_, err = s.Archive.Backup(r.Context(), lasting(w), open)
-	return err
+	out := lasting(w)
+	if _, err = s.Archive.Backup(r.Context(), out, open); err != nil {
+		s.log().Error("a backup failed", "error", err)
+	}
+	return out.end(err)
 }
 
 // restore keeps the archive in a file until all of it has come: a slow line would otherwise hold the record up.
@@ -142,8 +145,19 @@ func (s *Server) verifyCustody(w http.ResponseWriter, r *http.Request, _ caller)
 }
 
 // lasting writes an answer that takes longer than ordinary ones may: the deadline moves on for as long as the client takes it in.
-func lasting(w http.ResponseWriter) io.Writer {
-	return &lastingWriter{w: w, rc: http.NewResponseController(w)}
+func lasting(w http.ResponseWriter) *lastingWriter {
+	rc := http.NewResponseController(w)
+	// There is nothing more to read, and a deadline for it that passed would cancel the request. Unsupported under a test's recorder.
+	_ = rc.SetReadDeadline(time.Time{})
+	return &lastingWriter{w: w, rc: rc}
+}
+
+// end ends an answer. If it failed after its beginning, the connection is cut, so that the client does not take a part for the whole.
+func (l *lastingWriter) end(err error) error {
+	if err != nil && l.sent > 0 {
+		panic(http.ErrAbortHandler)
+	}
+	return err
 }
 
 type lastingWriter struct {

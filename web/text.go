@@ -35,10 +35,15 @@ func (s *Server) exportText(w http.ResponseWriter, r *http.Request, _ caller) er
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Content-Disposition", `attachment; filename="berth.tar"`)
-	return s.Archive.Snapshot(r.Context(), func(at inventory.Reader) error {
-		_, err := text.WriteTar(r.Context(), at, s.blobs(documents), lasting(w))
+	out := lasting(w)
+	err = s.Archive.Snapshot(r.Context(), func(at inventory.Reader) error {
+		_, err := text.WriteTar(r.Context(), at, s.blobs(documents), out)
 		return err
 	})
+	if err != nil {
+		s.log().Error("an export failed", "error", err)
+	}
+	return out.end(err)
 }
 
 // blobs is the store of documents, or nil: a nil pointer in an interface would not be nil.

@@ -25,9 +25,6 @@ type Summary struct {
 // Export hands every file of the directory to write, in a fixed order. Names have slashes and never lead outside.
 func Export(ctx context.Context, src Source, write func(name string, data []byte) error) (Summary, error) {
 	e := &exporter{ctx: ctx, src: src, write: write, names: map[inventory.UID]string{}, sum: Summary{Objects: map[string]int{}}}
-	if err := e.file(Marker, []byte(markerText)); err != nil {
-		return e.sum, err
-	}
 	if err := e.learnNames(); err != nil {
 		return e.sum, err
 	}
@@ -38,7 +35,8 @@ func Export(ctx context.Context, src Source, write func(name string, data []byte
 			}
 		}
 	}
-	return e.sum, nil
+	// Last, so that who has it has all.
+	return e.sum, e.file(Marker, []byte(markerText))
 }
 
 type exporter struct {

@@ -255,8 +255,7 @@ func (p *planner) step(e *entry, now inventory.Object) (*Step, error) {
 	// object; one without, as people write it, states what it says.
 	place := implied(e.noun, e.parent != nil)
 	for _, f := range e.noun.Fields {
-		_, stated := e.lines[f.Name]
-		if !mayState(f) || !e.named && !stated && !slices.Contains(place, f.Name) {
+		if !mayState(f) || !e.named && e.at(f.Name) == 0 && !slices.Contains(place, f.Name) {
 			f.Set(e.obj, f.Value(now))
 		}
 	}

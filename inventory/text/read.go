@@ -33,11 +33,27 @@ type entry struct {
 	obj    inventory.Object
 	file   string
 	line   int
-	parent *entry         // the object in whose file it stands; nil is a file of its own
-	refs   []ref          // references, still as they are written
-	lines  map[string]int // where each field stands
-	named  bool           // its uid was written
-	lost   bool           // one of its references leads nowhere, which is told already
+	parent *entry      // the object in whose file it stands; nil is a file of its own
+	refs   []ref       // references, still as they are written
+	lines  []fieldLine // where each field stands
+	named  bool        // its uid was written
+	lost   bool        // one of its references leads nowhere, which is told already
+}
+
+// fieldLine says where a field stands. There are millions: a map for each entry would be most of the memory.
+type fieldLine struct {
+	name string
+	line int
+}
+
+// at is the line of a field, 0 where the entry does not mention it.
+func (e *entry) at(name string) int {
+	for _, l := range e.lines {
+		if l.name == name {
+			return l.line
+		}
+	}
+	return 0
 }
 
 // ref is a reference as it is written.
@@ -214,7 +230,7 @@ func (d *Directory) object(n *inventory.Noun, file string, node *yaml.Node, pare
 		d.fault(file, node.Line, "a %s is a mapping of its fields", n.Name)
 		return
 	}
-	e := &entry{noun: n, obj: n.New(), file: file, line: node.Line, parent: parent, lines: map[string]int{}}
+	e := &entry{noun: n, obj: n.New(), file: file, line: node.Line, parent: parent}
 	below := map[*inventory.Noun]*yaml.Node{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
@@ -283,7 +299,7 @@ func (d *Directory) notes(e *entry, value *yaml.Node) {
 }
 
 func (d *Directory) field(e *entry, f inventory.Field, value *yaml.Node) {
-	e.lines[f.Name] = value.Line
+	e.lines = append(e.lines, fieldLine{f.Name, value.Line})
 	if f.Kind == inventory.KindRef {
 		name, null, err := scalarOf(value)
 		if err != nil {
@@ -356,14 +372,14 @@ func derived(e *entry, key string, index int) inventory.UID {
 	return inventory.UID(hex.EncodeToString(sum[:16]))
 }
 
-// problemsOf tells what the rules of a noun find in an entry, at the lines where it stands.
+// refuse tells what the rules of a noun find in an entry, at the lines where it stands.
 func (d *Directory) refuse(e *entry, err error) error {
 	var invalid *inventory.Invalid
 	var conflict *inventory.Conflict
 	switch {
 	case errors.As(err, &invalid):
 		for field, why := range invalid.Fields {
-			d.fault(e.file, cmp.Or(e.lines[field], e.line), "%s", strings.TrimSpace(field+" "+why))
+			d.fault(e.file, cmp.Or(e.at(field), e.line), "%s", strings.TrimSpace(field+" "+why))
 		}
 	case errors.As(err, &conflict):
 		d.fault(e.file, e.line, "%s", conflict.Why)

@@ -158,8 +158,11 @@ func TestUnpack(t *testing.T) {
 			t.Errorf("%s was written", name)
 		}
 	}
-	if _, err := Unpack(archive(t, "sites/a.yaml", "x"), t.TempDir()); err == nil {
+	if _, err := Unpack(archive(t, "sites/c.yaml", "x"), dir); err == nil {
 		t.Error("half an export was taken for a whole one")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "sites/a.yaml")); err != nil {
+		t.Errorf("half an export removed what its other half has: %v", err)
 	}
 	foreign := t.TempDir()
 	if err := os.WriteFile(filepath.Join(foreign, "thesis.txt"), nil, 0o600); err != nil {

@@ -2,6 +2,7 @@ package text
 
 import (
 	"archive/tar"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -30,12 +31,14 @@ const maxBlobs = 1_000_000
 // document whose bytes are not here is left out.
 func WriteTar(ctx context.Context, src Source, blobs Blobs, w io.Writer) (Summary, error) {
 	out := tar.NewWriter(w)
-	sum, err := Export(ctx, src, func(name string, data []byte) error {
-		return writeEntry(out, name, int64(len(data)), strings.NewReader(string(data)))
-	})
-	if err == nil && blobs != nil {
-		err = exportBlobs(ctx, src, blobs, out)
+	if blobs != nil {
+		if err := exportBlobs(ctx, src, blobs, out); err != nil {
+			return Summary{}, err
+		}
 	}
+	sum, err := Export(ctx, src, func(name string, data []byte) error {
+		return writeEntry(out, name, int64(len(data)), bytes.NewReader(data))
+	})
 	if err != nil {
 		return sum, err
 	}
@@ -198,6 +201,7 @@ func Unpack(r io.Reader, dir string) (Written, error) {
 			done.Changed++
 		}
 	}
+	// A tar archive that is cut between two files looks like one that ends there; the marker comes last. Without it nothing is removed.
 	if !kept[Marker] {
 		return done, errors.New("the export ended before it was whole")
 	}
