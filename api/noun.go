@@ -3,10 +3,12 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"berth/inventory"
 )
@@ -81,6 +83,17 @@ func (c *Client) ListObjects(ctx context.Context, n *inventory.Noun, q Query) (P
 		page.Items = append(page.Items, obj)
 	}
 	return page, nil
+}
+
+// ExportCSV is every object of a list as CSV, with the fields named as columns: none is the list's own, "all" is all of them. The caller
+// closes it.
+func (c *Client) ExportCSV(ctx context.Context, n *inventory.Noun, q Query, columns []string) (io.ReadCloser, error) {
+	v := q.values()
+	v.Set("format", "csv")
+	if len(columns) > 0 {
+		v.Set("columns", strings.Join(columns, ","))
+	}
+	return c.Download(ctx, withQuery(nounPath(n, ""), v))
 }
 
 // GetObject finds one object by uid or natural key.

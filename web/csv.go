@@ -23,6 +23,7 @@ func (s *Server) nounCSV(n *inventory.Noun) handler {
 		v := withoutEmpty(r.URL.Query())
 		v.Del("cursor")
 		v.Del("limit")
+		v.Del("format")
 		q, err := s.parseQuery(r.Context(), n, v)
 		if err != nil {
 			return err

@@ -104,6 +104,9 @@ func listParameters(n *inventory.Noun) []any {
 		query("sort", "A filter field or created_at; \"-\" in front descends.", text),
 		query("limit", "Rows of a page.", object{"type": "integer", "minimum": 1, "maximum": inventory.MaxPage, "default": inventory.DefaultPage}),
 		query("cursor", "next of the page before.", text),
+		query("tag", "Slug of a tag that the objects have; several with commas, all of which they have.", text),
+		query("format", "csv exports every page, with the columns named.", object{"type": "string", "enum": []string{"csv"}}),
+		query("columns", "Of the export: fields with commas between, or all.", text),
 	}
 	for _, f := range n.Fields {
 		if f.Filter && !f.Hidden {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -209,6 +211,22 @@ func column(f inventory.Field, obj inventory.Object, names map[inventory.UID]str
 		return fmt.Sprint(v)
 	case []string:
 		return strings.Join(v, ",")
+	case map[string]string:
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, name+"="+v[name])
+		}
+		return strings.Join(parts, ",")
+	case *int:
+		if v == nil {
+			return ""
+		}
+		return fmt.Sprint(*v)
+	case *int64:
+		if v == nil {
+			return ""
+		}
+		return fmt.Sprint(*v)
 	case *float64:
 		if v == nil {
 			return ""
