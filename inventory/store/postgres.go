@@ -29,12 +29,16 @@ type postgresDriver struct {
 	// server tells our own notifications from those of others.
 	server inventory.UID
 	again  chan struct{} // held by whoever tries again
+	// alone is shared by all edits of this server, and held by one that must be alone.
+	alone sync.RWMutex
 }
 
 const (
 	postgresConnections = 16
 	maxRetry            = time.Minute
-	channel             = "berth_changed"
+	// longEdit is how long an edit runs that is not lightly done twice.
+	longEdit = 50 * time.Millisecond
+	channel  = "berth_changed"
 )
 
 func (s *Store) openPostgres(ctx, background context.Context) error {
@@ -87,8 +91,11 @@ func noBackup(int64) error { return nil }
 
 func (d *postgresDriver) transact(ctx context.Context, work func(*gorm.DB) error) error {
 	giveUp := time.Now().Add(maxRetry)
+	long := false
 	for attempt := 0; ; attempt++ {
-		err := d.attempt(ctx, attempt, work)
+		began := time.Now()
+		err := d.attempt(ctx, attempt, attempt > 1 || long, work)
+		long = long || time.Since(began) > longEdit
 		switch {
 		case !retriable(err, attempt):
 			return rethrow(err)
@@ -105,10 +112,18 @@ func (d *postgresDriver) transact(ctx context.Context, work func(*gorm.DB) error
 	}
 }
 
-// attempt runs the work once. Second and later attempts of this server go one at a time: the first ones of others are then all they can
-// meet, and however many want the same row, one gets it at each round.
-func (d *postgresDriver) attempt(ctx context.Context, attempt int, work func(*gorm.DB) error) error {
-	if attempt > 0 {
+// attempt runs the work once. Second attempts of this server go one at a time: the first ones of others are then all they can
+// meet, and however many want the same row, one gets it at each round. Third attempts, and second ones of long edits, run alone: an edit
+// of hundreds of objects, such as a slice of an import, meets somebody each time where twenty people write.
+func (d *postgresDriver) attempt(ctx context.Context, attempt int, alone bool, work func(*gorm.DB) error) error {
+	if alone {
+		d.alone.Lock()
+		defer d.alone.Unlock()
+	} else {
+		d.alone.RLock()
+		defer d.alone.RUnlock()
+	}
+	if attempt > 0 && !alone {
 		select {
 		case d.again <- struct{}{}:
 			defer func() { <-d.again }()
