@@ -108,7 +108,9 @@ var shipmentEnds = map[string]func(tx inventory.Tx, by, ref, why string) (*logis
 	"close":  func(tx inventory.Tx, _, ref, _ string) (*logistics.Load, error) { return logistics.Close(tx, ref) },
 	"cancel": logistics.Cancel,
 	"lose":   logistics.Lose,
-	"reopen": func(tx inventory.Tx, by, ref, _ string) (*logistics.Load, error) { return logistics.Reopen(tx, by, ref) },
+	"reopen": func(tx inventory.Tx, by, ref, _ string) (*logistics.Load, error) {
+		return logistics.Reopen(tx, by, ref)
+	},
 }
 
 func (s *Server) endShipment(name string) handler {

@@ -131,7 +131,10 @@ func TestTheFirstBootVerifiesItsLine(t *testing.T) {
 func TestASerialIsCorrected(t *testing.T) {
 	g := onSQLite(t)
 	g.create(&inventory.Shipment{Reference: "S-1", Direction: "inbound"})
-	g.edit(func(tx inventory.Tx) error { _, err := Add(tx, "S-1", Adding{Text: "WRONG-77\nCZ3407M8CD"}); return err })
+	g.edit(func(tx inventory.Tx) error {
+		_, err := Add(tx, "S-1", Adding{Text: "WRONG-77\nCZ3407M8CD"})
+		return err
+	})
 	f := box("790H8D2", 1)
 	d := g.boots("machine-1", f)
 	if d.Asset != "" {
@@ -239,7 +242,10 @@ func TestARelocation(t *testing.T) {
 	if looks(f); g.states("S-2") != "packed" {
 		t.Errorf("it is %s, though it has not left", g.states("S-2"))
 	}
-	g.edit(func(tx inventory.Tx) error { _, err := HandOver(tx, "anna", "S-2", Handing{Override: "test"}); return err })
+	g.edit(func(tx inventory.Tx) error {
+		_, err := HandOver(tx, "anna", "S-2", Handing{Override: "test"})
+		return err
+	})
 	line := g.load("S-2").Items[0]
 	if len(line.Manifest) != 5 {
 		t.Errorf("the manifest: %v", line.Manifest)
