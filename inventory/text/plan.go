@@ -230,7 +230,9 @@ func (p *planner) compare() error {
 		if e.lost {
 			continue
 		}
-		step, err := p.step(e, p.now[e.obj.Head().UID])
+		now := p.now[e.obj.Head().UID]
+		delete(p.now, e.obj.Head().UID) // of a large record, two copies are enough
+		step, err := p.step(e, now)
 		if err != nil {
 			if err := p.d.refuse(e, err); err != nil {
 				return fmt.Errorf("%s:%d: %w", e.file, e.line, err)
