@@ -10,6 +10,7 @@ import (
 
 	"berth/inventory"
 	"berth/inventory/logistics"
+	"berth/inventory/placement"
 )
 
 // observe stores what a source saw of a device, and what follows: the device's own facts, its identifiers, its deviations. The device
@@ -39,7 +40,25 @@ func (s *Service) observe(tx inventory.Tx, d *inventory.Device, at *inventory.Bo
 			return nil, err
 		}
 	}
-	return d, tx.Update(d)
+	if err := tx.Update(d); err != nil || f.Source != inventory.SourceAgent {
+		return d, err
+	}
+	return arrive(tx, d)
+}
+
+// arrive makes true the move of a machine that was taken out of its rack and has now come up: it stands where its plan wanted it. Where
+// something else stands there on record, the move stays open for a person, and the look is kept all the same.
+func arrive(tx inventory.Tx, d *inventory.Device) (*inventory.Device, error) {
+	move, err := placement.Arrived(tx, d.UID)
+	var conflict *inventory.Conflict
+	var invalid *inventory.Invalid
+	if errors.As(err, &conflict) || errors.As(err, &invalid) {
+		return d, nil
+	}
+	if err != nil || move == nil {
+		return d, err
+	}
+	return inventory.TxGet[inventory.Device](tx, string(d.UID))
 }
 
 // keepObservation updates the newest observation when nothing changed, and adds one when something did: the history holds each

@@ -76,7 +76,7 @@ var ownRules = []rule{
 	{"storage/disk", []string{"storage", "inventory", "storage/image"}, "writes images to disks that a plan names"},
 	{"storage/osd", []string{"storage", "inventory", "storage/image"}, "the local side of an OSD, linked by the agent"},
 	{"storage/ceph", []string{"storage", "inventory"}, "a storage cluster behind the contract; cgo stays in here"},
-	{"provision", append([]string{"api", "inventory/logistics", "inventory/finance"}, roots...), "joins the four roots and declares the interfaces it needs in their types; requests and the agent's assignments come in the words of the API, of which there is one set; a first boot verifies a line of a packing list, and an accepted machine is what a donation announced"},
+	{"provision", append([]string{"api", "inventory/logistics", "inventory/finance", "inventory/placement"}, roots...), "joins the four roots and declares the interfaces it needs in their types; requests and the agent's assignments come in the words of the API, of which there is one set; a first boot verifies a line of a packing list and ends a move, and an accepted machine is what a donation announced"},
 	{"provision/kube", []string{"inventory", "provision"}, "the nodes of a Kubernetes cluster, for reimage plans"},
 	{"api", []string{"inventory", "storage"}, "nouns are their own wire types; only actions have types of their own"},
 	{"web", slices.Concat([]string{"provision", "api", "web/..."}, services, roots), "answers people and agents from the contracts; no SQL, no sockets of machines"},
