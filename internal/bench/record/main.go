@@ -90,6 +90,7 @@ var bars = []struct{ name, limit string }{
 	{"seeding", ""},
 	{"list pages, CPU, worst noun (ms)", "10"},
 	{"list pages, p95, worst noun (ms)", "50"},
+	{"overview, CPU (ms)", ""},
 	{"list pages in every order, CPU, worst (ms)", "10"},
 	{"API lists, CPU, worst noun (ms)", "10"},
 	{"API lists, p95, worst noun (ms)", "50"},

@@ -91,6 +91,11 @@ func (m *measurement) lists(ctx context.Context) error {
 		}
 		lists.add(c)
 	}
+	overview, err := m.ask(ctx, "/", m.requests)
+	if err != nil {
+		return err
+	}
+	m.figures["overview, CPU (ms)"] = bench.Millis(overview.cpu)
 	m.figures["list pages, CPU, worst noun (ms)"] = figure(pages.cpu.cpu, pages.cpu.what)
 	m.figures["list pages, p95, worst noun (ms)"] = figure(pages.p95.p95, pages.p95.what)
 	m.figures["API lists, CPU, worst noun (ms)"] = figure(lists.cpu.cpu, lists.cpu.what)
