@@ -38,7 +38,7 @@ func chromium(t *testing.T) context.Context {
 		stop()
 		t.Fatalf("start chromium: %v", err)
 	}
-	limited, cancel := context.WithTimeout(tab, 3*time.Minute)
+	limited, cancel := context.WithTimeout(tab, 10*time.Minute)
 	t.Cleanup(func() {
 		cancel()
 		if err := chromedp.Cancel(tab); err != nil {

@@ -546,5 +546,5 @@ func data(value any) template.HTML {
 	if err != nil || string(text) == "null" || len(text) == 0 {
 		return nothing
 	}
-	return template.HTML("<pre>" + html(string(text)) + "</pre>")
+	return template.HTML(`<pre tabindex="0">` + html(string(text)) + "</pre>")
 }
