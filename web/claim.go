@@ -56,7 +56,7 @@ func (s *Server) dossier(r *http.Request, who caller) (*claims.Dossier, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := claims.Gather(s.reading(r.Context()), claim, s.now().UTC(), who.SeesMoney())
+	d, err := claims.Gather(s.reading(r.Context()), s.rules(), claim, s.now().UTC(), who.SeesMoney())
 	if err != nil {
 		return nil, err
 	}

@@ -114,6 +114,7 @@ type upkeep struct {
 	now       func() time.Time
 
 	mu       sync.Mutex
+	began    time.Time // the turn of upkeep that ran last
 	settled  time.Time // when all deadlines were looked at last
 	swept    inventory.Date
 	unmailed time.Time // when mail failed last
@@ -132,13 +133,49 @@ func (s *server) newUpkeep(documents *blob.Store) *upkeep {
 // routines lists what is done again and again, and how often.
 func (u *upkeep) routines() []provision.Routine {
 	return []provision.Routine{
-		{Kind: "upkeep", Every: 2 * time.Minute, Chores: []provision.Chore{
+		{Kind: "upkeep", Every: 2 * time.Minute, Due: u.upkeepDue, Wakes: upkeepNouns, Chores: []provision.Chore{
 			{Name: "ask-carriers", Do: u.askCarriers}, {Name: "find-silent-parcels", Do: u.findSilent}, {Name: "settle-deadlines", Do: u.settleDeadlines},
 			{Name: "chase-claims", Do: u.chase}, {Name: "raise-notifications", Do: u.raise}, {Name: "daily", Do: u.daily},
 		}},
 		{Kind: "deliver", Every: 5 * time.Minute, Due: u.messagesDue, Wakes: []*inventory.Noun{inventory.NounFor[inventory.WebhookDelivery](), inventory.NounFor[inventory.Notification]()},
 			Chores: []provision.Chore{{Name: "send-webhooks", Do: u.sendWebhooks}, {Name: "send-mail", Do: u.sendMail}}},
 	}
+}
+
+// upkeepNouns are those whose changes bring the next turn on.
+var upkeepNouns = []*inventory.Noun{inventory.NounFor[inventory.Shipment](), inventory.NounFor[inventory.Claim](), inventory.NounFor[inventory.Deadline](), inventory.NounFor[inventory.Device](), inventory.NounFor[inventory.Deviation]()}
+
+// upkeepPause is the least time between two turns: an import of a thousand shipments is not a thousand turns.
+const upkeepPause = 10 * time.Second
+
+// upkeepDue tells whether something changed since the last turn began that it would look at.
+func (u *upkeep) upkeepDue(ctx context.Context) bool {
+	now := u.now()
+	u.mu.Lock()
+	began := u.began
+	u.mu.Unlock()
+	if now.Sub(began) < upkeepPause || !u.changedSince(ctx, began) {
+		return false
+	}
+	// The turn may be another server's: what was asked for once is not asked for again.
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.began = now
+	return true
+}
+
+func (u *upkeep) changedSince(ctx context.Context, began time.Time) bool {
+	since := inventory.Filter{Field: "updated_at", Op: inventory.OpMore, Value: began.UTC().Format(time.RFC3339Nano)}
+	for _, n := range upkeepNouns {
+		q := inventory.Query{Filters: []inventory.Filter{since}, Limit: 1, NoNames: true}
+		if n.Name == "device" { // of thousands of machines that report all the time, only these matter
+			q.Filters = append(q.Filters, inventory.Is("provision_state", inventory.StateQuarantined))
+		}
+		if page, err := u.record.List(ctx, n, q); err == nil && len(page.Items) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (u *upkeep) today() inventory.Date { return inventory.DateOf(u.now().UTC()) }
@@ -340,8 +377,11 @@ func (u *upkeep) isBMC(a netip.Addr) bool {
 	return false
 }
 
-// askCarriers asks the sources that are due about every parcel under way.
+// askCarriers asks the sources that are due about every parcel under way. It is the first chore of a turn.
 func (u *upkeep) askCarriers(ctx context.Context) error {
+	u.mu.Lock()
+	u.began = u.now()
+	u.mu.Unlock()
 	sources, err := inventory.List[inventory.TrackingSource](ctx, u.record, inventory.Query{Filters: []inventory.Filter{inventory.Is("kind", "poll"), inventory.Is("enabled", "true")}, Limit: 100})
 	if err != nil {
 		return err

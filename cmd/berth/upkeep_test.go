@@ -141,6 +141,20 @@ func TestUpkeep(t *testing.T) {
 	if got := open(); slices.Contains(got, "urgent S-1 is silent") {
 		t.Errorf("the parcel spoke and is silent still: %q", got)
 	}
+	if u.upkeepDue(t.Context()) {
+		t.Error("the next turn is due right after the last")
+	}
+	now = now.Add(time.Minute)
+	turn()
+	now = now.Add(time.Minute)
+	if u.upkeepDue(t.Context()) {
+		t.Error("a turn is due although nothing changed")
+	}
+	create(&inventory.Shipment{Reference: "S-2"})
+	now = now.Add(time.Minute)
+	if !u.upkeepDue(t.Context()) {
+		t.Error("a new shipment waits for the regular turn")
+	}
 	now = now.AddDate(0, 0, 40)
 	turn()
 	if got := open(); slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "Claim for loss") }) {

@@ -212,7 +212,7 @@ func TestDossier(t *testing.T) {
 		c = b.say(c, Word{Direction: "out", Channel: "email", Text: "where is it?"})
 
 		for _, money := range []bool{true, false} {
-			d, err := Gather(Reading(t.Context(), b.Store), c, b.now, money)
+			d, err := Gather(Reading(t.Context(), b.Store), Default(), c, b.now, money)
 			b.must(err)
 			var out bytes.Buffer
 			b.must(d.Zip(&out, func(doc *inventory.Document) (io.ReadCloser, error) {

@@ -57,8 +57,8 @@ const (
 	maxDocBytes  = 256 << 20 // of all documents together
 )
 
-// Gather reads what belongs to a claim.
-func Gather(r Reader, c *inventory.Claim, now time.Time, money bool) (*Dossier, error) {
+// Gather reads what belongs to a claim. The deadlines are computed now.
+func Gather(r Reader, rules *Rules, c *inventory.Claim, now time.Time, money bool) (*Dossier, error) {
 	d := &Dossier{Claim: c, At: now, Today: inventory.DateOf(now.UTC()), Money: money}
 	err := errors.Join(find(r, c.Shipment, &d.Shipment), find(r, c.Parcel, &d.Parcel), find(r, c.Against, &d.Against), find(r, c.Policy, &d.Policy), find(r, c.Contact, &d.Contact))
 	if err != nil {
@@ -70,7 +70,7 @@ func Gather(r Reader, c *inventory.Claim, now time.Time, money bool) (*Dossier, 
 	if err := d.gatherShipment(r); err != nil {
 		return nil, err
 	}
-	if err := d.gatherDeadlines(r); err != nil {
+	if err := d.gatherDeadlines(r, rules); err != nil {
 		return nil, err
 	}
 	return d, d.gatherDocuments(r)
@@ -147,21 +147,26 @@ func (d *Dossier) gatherCustody(r Reader, of inventory.Filter) error {
 	return nil
 }
 
-func (d *Dossier) gatherDeadlines(r Reader) error {
-	filter := inventory.Is("claim", d.Claim.UID)
-	rows, err := all[inventory.Deadline](r, maxPerShipment, "due_on", filter)
-	if err == nil && d.Shipment != nil {
-		var more []*inventory.Deadline
-		more, err = all[inventory.Deadline](r, maxPerShipment, "due_on", inventory.Is("shipment", d.Shipment.UID))
-		rows = append(rows, more...)
+func (d *Dossier) gatherDeadlines(r Reader, rules *Rules) error {
+	own, err := all[inventory.Deadline](r, maxPerShipment, "due_on", inventory.Is("claim", d.Claim.UID))
+	if err != nil {
+		return err
 	}
-	seen := map[inventory.UID]bool{}
-	for _, row := range rows {
-		if !seen[row.UID] {
-			seen[row.UID] = true
+	for _, row := range own {
+		if row.Shipment == "" || d.Shipment == nil || row.Shipment != d.Shipment.UID {
 			d.Deadlines = append(d.Deadlines, EntryOf(row, d.Today))
 		}
 	}
+	if d.Shipment == nil {
+		return nil
+	}
+	stored, err := all[inventory.Deadline](r, maxPerShipment, "due_on", inventory.Is("shipment", d.Shipment.UID))
+	if err != nil {
+		return err
+	}
+	facts, err := FactsOf(r, d.Shipment)
+	d.Deadlines = append(d.Deadlines, Merge(rules, facts, stored, d.Today)...)
+	slices.SortStableFunc(d.Deadlines, func(a, b Entry) int { return cmp.Compare(a.DueOn, b.DueOn) })
 	return err
 }
 
