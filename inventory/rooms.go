@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Rooms is what one edit knows of racks. An edit that puts many devices into racks would read every rack once for each of them; with Rooms
@@ -77,6 +78,9 @@ func (t roomTx) List(n *Noun, q Query) (Page, error) {
 	if isDevice(n) && len(q.Filters) == 1 && q.Filters[0].Field == "rack" && q.Filters[0].Op == OpIs {
 		return t.devicesIn(UID(q.Filters[0].Value), q)
 	}
+	if len(q.Filters) == 1 && q.Filters[0].Field == "uid" && q.Filters[0].Op == OpIn && !isDevice(n) {
+		return t.byUID(n, q)
+	}
 	key := fmt.Sprint(n.Name, q)
 	if items, ok := t.lists[key]; ok {
 		return Page{Items: slices.Clone(items)}, nil
@@ -85,6 +89,29 @@ func (t roomTx) List(n *Noun, q Query) (Page, error) {
 	if err == nil && page.Next == "" && !isDevice(n) {
 		t.lists[key] = slices.Clone(page.Items)
 	}
+	return page, err
+}
+
+// byUID asks only for what is not known yet.
+func (t roomTx) byUID(n *Noun, q Query) (Page, error) {
+	var page Page
+	var missing []string
+	for uid := range strings.SplitSeq(q.Filters[0].Value, ",") {
+		if obj := t.got[UID(uid)]; obj != nil {
+			page.Items = append(page.Items, obj)
+			continue
+		}
+		missing = append(missing, uid)
+	}
+	if len(missing) == 0 {
+		return page, nil
+	}
+	q.Filters = []Filter{{Field: "uid", Op: OpIn, Value: strings.Join(missing, ",")}}
+	more, err := t.Tx.List(n, q)
+	for _, obj := range more.Items {
+		t.got[obj.Head().UID] = obj
+	}
+	page.Items = append(page.Items, more.Items...)
 	return page, err
 }
 

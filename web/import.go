@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -115,6 +116,8 @@ func (s *Server) runImport(r *http.Request, who caller, src importer.Source, opt
 		}
 	}()
 	report, err = s.importer.Apply(ctx, edit(r, who, why), plan, run)
+	// A plan holds every object it makes. A server that idles for weeks after it was moved into shall not keep that memory.
+	debug.FreeOSMemory()
 	return wireReport(report, true), importProblem(err)
 }
 
