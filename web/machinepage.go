@@ -110,6 +110,7 @@ type machineView struct {
 	Facts   factsView
 	Doubt   *identityDoubt // nil when it is clear which machine this is
 
+	Attached  *attachedView
 	Documents *documentsView
 	Origin    *originView // how it came to us; nil when nobody wrote it down
 }
@@ -196,6 +197,9 @@ func (s *Server) machinePage(w http.ResponseWriter, r *http.Request, who caller)
 		return err
 	}
 	if v.Documents, err = s.documentsOf(r, who, machineNoun, status.Machine.UID); err != nil {
+		return err
+	}
+	if v.Attached, err = s.attached(r.Context(), who, &status.Machine, r.URL.Path); err != nil {
 		return err
 	}
 	if v.Origin, err = s.originOf(r.Context(), status.Machine.Asset); err != nil {
