@@ -113,6 +113,10 @@ soak: everything ## the longest tests: many kills, on machines (root; hours)
 
 # docs/performance.md says what these measure and what they printed.
 PAIRS ?= 5
+.PHONY: pictures
+pictures: ## draw the pictures of the documentation anew, in Chromium
+	BERTH_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestDocumentationPictures$$' ./web
+
 .PHONY: bench-deploy bench-idle bench-lists bench-record
 bench-deploy: everything ## what berth costs a deploy: five by turns with and without it, BIOS and UEFI; PAIRS=1 is quicker (root; half an hour)
 	go run ./internal/bench/deploy -firmware bios -pairs $(PAIRS)

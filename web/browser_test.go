@@ -190,12 +190,6 @@ func TestScreenshots(t *testing.T) {
 	}
 	shot("login", "/login", "light", 1280, 800)
 	s.logIn("ada")
-	// The picture in the README: what one sees without scrolling.
-	s.do(media("light"), chromedp.EmulateViewport(1360, 1000))
-	s.open("/machines/node-2")
-	picture, err := chromedp.Run(s.tab, chromedp.CaptureScreenshot())
-	g.must(err)
-	g.must(os.WriteFile(filepath.Join(dir, "readme.png"), picture, 0o644))
 	pages := map[string]string{
 		"home": "/", "machines": "/machines", "machine": "/machines/node-2", "discovered": "/machines/node-4", "quarantined": "/machines/node-5", "accept": "/machines/node-4/accept",
 		"reimage": "/machines/node-1/reimage?image=" + w.Image.Name, "operation": "/operations/" + string(w.Working.UID), "task": "/operations/" + string(w.Task.UID), "operations": "/operations",
@@ -210,6 +204,38 @@ func TestScreenshots(t *testing.T) {
 		shot(name+"-light", path, "light", 1440, 900)
 		shot(name+"-dark", path, "dark", 1440, 900)
 		shot(name+"-phone", path, "light", 390, 844)
+	}
+}
+
+// TestDocumentationPictures draws the pictures of the documentation: what one sees of the main pages without scrolling. `make pictures` runs it.
+func TestDocumentationPictures(t *testing.T) {
+	dir := os.Getenv("BERTH_PICTURES")
+	if dir == "" {
+		t.Skip("make pictures draws the pictures of the documentation")
+	}
+	g := newRig(t)
+	w := g.world(plainText)
+	g.stock(w)
+	s := g.screen(t)
+	s.logIn("ada")
+	for _, p := range []struct {
+		name, path, scheme string
+		width              int64
+	}{
+		{"home", "/", "light", 1360}, {"machine", "/machines/node-2", "light", 1360}, {"machines-dark", "/machines", "dark", 1360}, {"rack", "/racks/r12", "light", 1360},
+		{"reimage", "/machines/node-1/reimage?image=" + w.Image.Name, "light", 1360}, {"operation", "/operations/" + string(w.Working.UID), "light", 1360},
+		{"shipments", "/shipments", "light", 1360}, {"shipment", "/shipments/S-2026-15", "light", 1360}, {"agenda", "/agenda", "light", 1360}, {"money", "/money", "light", 1360},
+		{"search", "/search?q=node", "light", 1360}, {"scan-phone", "/scan?code=A-3", "light", 390},
+	} {
+		height := int64(1000)
+		if p.width < 500 {
+			height = 780
+		}
+		s.do(media(p.scheme), chromedp.EmulateViewport(p.width, height))
+		s.open(p.path)
+		picture, err := chromedp.Run(s.tab, chromedp.CaptureScreenshot())
+		g.must(err)
+		g.must(os.WriteFile(filepath.Join(dir, p.name+".png"), picture, 0o644))
 	}
 }
 
