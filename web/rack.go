@@ -253,15 +253,17 @@ func loose(d *inventory.Device, t *inventory.DeviceType) looseView {
 	return l
 }
 
-// looksIn are the states in a rack: a legend need not explain the others.
-func looksIn(c inventory.RackContents) []elevation.Look {
+// looksIn are the states in racks: a legend need not explain the others.
+func looksIn(racks ...inventory.RackContents) []elevation.Look {
 	seen := map[string]bool{}
-	for _, d := range c.Devices {
-		state := string(d.ProvisionState)
-		if state == "" {
-			state = d.Status
+	for _, c := range racks {
+		for _, d := range c.Devices {
+			state := string(d.ProvisionState)
+			if state == "" {
+				state = d.Status
+			}
+			seen[state] = true
 		}
-		seen[state] = true
 	}
 	var list []elevation.Look
 	for _, l := range elevation.Looks {
@@ -357,7 +359,7 @@ type wallRack struct {
 }
 
 func (s *Server) wallPage(w http.ResponseWriter, r *http.Request, who caller) error {
-	v := wallView{Face: r.URL.Query().Get("face"), Looks: elevation.Looks[:7]}
+	v := wallView{Face: r.URL.Query().Get("face")}
 	o := elevation.WallOptions(v.Face, s.today())
 	o.Drag = who.Can(inventory.LevelOperator)
 	if err := o.Settle(); err != nil {
@@ -368,6 +370,7 @@ func (s *Server) wallPage(w http.ResponseWriter, r *http.Request, who caller) er
 	if err != nil {
 		return err
 	}
+	v.Looks = looksIn(list...)
 	for _, c := range list {
 		v.Racks = append(v.Racks, wallRack{Rack: c.Rack, Use: c.Utilization(s.today()), Problems: c.Problems(s.today()), Drawing: template.HTML(elevation.Of(c, o).SVG())})
 	}
