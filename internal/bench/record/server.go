@@ -77,7 +77,7 @@ func (s *server) start(ctx context.Context) error {
 	}
 	s.pid, s.url = s.cmd.Process.Pid, "https://"+people
 	// It is our own child on a loopback address.
-	s.http = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 32}}
+	s.http = &http.Client{Timeout: 15 * time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 32}}
 	if err := s.ready(ctx); err != nil {
 		return errors.Join(err, s.stop())
 	}
