@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -439,9 +440,10 @@ func (s *Server) drawTrack(w http.ResponseWriter, r *http.Request, who caller, t
 	}
 	v := trackView{ShipmentStatus: status, In: typed, Read: read, Boxes: []option{{Text: "the whole shipment"}}}
 	field, _ := nounNamed("tracking-event").Field("status")
+	chosen := cmp.Or(typed.Get("status"), "in_transit")
 	for _, word := range field.Values {
 		if word != "silent" { // that is what we say, not a carrier
-			v.Statuses = append(v.Statuses, option{Value: word, Text: strings.ReplaceAll(word, "_", " "), Selected: word == typed.Get("status")})
+			v.Statuses = append(v.Statuses, option{Value: word, Text: strings.ReplaceAll(word, "_", " "), Selected: word == chosen})
 		}
 	}
 	for _, p := range status.Parcels {
