@@ -475,10 +475,18 @@ func emptyFields(fields []inventory.Field, obj inventory.Object) string {
 	var names []string
 	for _, f := range fields {
 		if isOpen(f, obj) {
-			names = append(names, strings.ToLower(heading(f)[:1])+heading(f)[1:])
+			names = append(names, withinSentence(heading(f)))
 		}
 	}
 	return strings.Join(names, ", ")
+}
+
+// withinSentence is a title that stands within a sentence; capitals such as those of EORI stay.
+func withinSentence(title string) string {
+	if len(title) > 1 && title[1] >= 'A' && title[1] <= 'Z' {
+		return title
+	}
+	return strings.ToLower(title[:1]) + title[1:]
 }
 
 // pluralOf is where the list of a noun is, by the name that a row has of it; what is no noun has no list.
