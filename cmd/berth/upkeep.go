@@ -190,7 +190,7 @@ func (u *upkeep) findSilent(ctx context.Context) error {
 		if _, err := logistics.Silent(tx, u.now()); err != nil {
 			return err
 		}
-		silent, err := inventory.TxList[inventory.Shipment](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("status", "silent"), inventory.Is("phase", "handed_over")}, Limit: inventory.MaxPage})
+		silent, err := inventory.TxList[inventory.Shipment](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("status", "silent"), {Field: "phase", Op: inventory.OpIn, Value: "handed_over,received"}}, Limit: inventory.MaxPage})
 		if err != nil {
 			return err
 		}
@@ -456,7 +456,7 @@ func (u *upkeep) ask(ctx context.Context, source *inventory.TrackingSource) erro
 
 // codes are the tracking codes of what is under way.
 func (u *upkeep) codes(ctx context.Context) ([]string, error) {
-	under, err := inventory.List[inventory.Shipment](ctx, u.record, inventory.Query{Filters: []inventory.Filter{inventory.Is("phase", "handed_over")}, Limit: inventory.MaxPage})
+	under, err := inventory.List[inventory.Shipment](ctx, u.record, inventory.Query{Filters: []inventory.Filter{{Field: "phase", Op: inventory.OpIn, Value: "handed_over,received"}}, Limit: inventory.MaxPage})
 	if err != nil {
 		return nil, err
 	}
