@@ -205,7 +205,7 @@ func TestBackupWhileEditing(t *testing.T) {
 				}
 			}
 		}()
-		for range 5 {
+		for range 2 {
 			empty := openTest(t, Options{Dir: t.TempDir()})
 			if err := restore(empty, backup(t, s), false); err != nil {
 				t.Error(err)
