@@ -109,7 +109,6 @@ var (
 	deviceNoun    = nounNamed("device")
 	operationNoun = nounNamed("operation")
 	stepNoun      = nounNamed("step")
-	deviationNoun = nounNamed("deviation")
 	eventNoun     = nounNamed("event")
 	changeNoun    = nounNamed("change")
 )

@@ -12,8 +12,6 @@ import (
 	"berth/inventory/stocktake"
 )
 
-var stockTakeNoun, _ = inventory.NounOf("stock-take")
-
 // scanPages are what one does with a phone or a scanner in the hand. Each is a form with one field that has the focus, so that a scanner
 // that types like a keyboard needs nothing else; where the browser can read codes with its camera, a script fills the same field.
 func (s *Server) scanPages() []route {
