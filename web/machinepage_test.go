@@ -14,8 +14,8 @@ import (
 
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="(digest|serial)" value="([^"]*)"`)
 
-// planOf reads from the confirmation what it would send.
-func planOf(t *testing.T, page string) url.Values {
+// typedPlan reads from the confirmation what it would send.
+func typedPlan(t *testing.T, page string) url.Values {
 	t.Helper()
 	v := url.Values{}
 	for _, m := range hiddenField.FindAllStringSubmatch(page, -1) {
@@ -39,7 +39,7 @@ func TestReimageByForm(t *testing.T) {
 			t.Errorf("the plan does not say %q", text)
 		}
 	}
-	plan := planOf(t, page)
+	plan := typedPlan(t, page)
 	send := func(change func(v url.Values)) (*http.Response, string) {
 		v := url.Values{"image": {w.Image.Name}, "digest": plan["digest"], "serial": plan["serial"], "must_type": {"true"}, "typed": {"node-1"}, "why": {"new kernel"}}
 		change(v)

@@ -70,7 +70,7 @@ func missing(path string, old, now any) []string {
 	case []any:
 		return missingFromList(path, old, now)
 	}
-	if text(old) != text(now) {
+	if spelled(old) != spelled(now) {
 		return []string{fmt.Sprintf("%s was %v and is %v", path, old, now)}
 	}
 	return nil
@@ -81,12 +81,12 @@ func missingFromList(path string, old []any, now any) []string {
 	list, _ := now.([]any)
 	have := map[string]bool{}
 	for _, item := range list {
-		have[text(item)] = true
+		have[spelled(item)] = true
 	}
 	var lines []string
 	for _, item := range old {
-		if !have[text(item)] {
-			lines = append(lines, path+" has lost "+text(item))
+		if !have[spelled(item)] {
+			lines = append(lines, path+" has lost "+spelled(item))
 		}
 	}
 	if strings.HasSuffix(path, "/required") && len(list) > len(old) {
@@ -95,7 +95,7 @@ func missingFromList(path string, old []any, now any) []string {
 	return lines
 }
 
-func text(v any) string {
+func spelled(v any) string {
 	if m, ok := v.(map[string]any); ok {
 		if name, ok := m["name"]; ok {
 			return fmt.Sprint(name, m["in"])
