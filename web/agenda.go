@@ -269,6 +269,7 @@ func (s *Server) notificationRoutes() []route {
 type notificationsView struct {
 	Open  []*inventory.Notification
 	Aside []*inventory.Notification
+	More  bool // there are more than a page shows
 	Today inventory.Date
 	Feeds *api.FeedCreated // just made, shown this once
 }
@@ -288,12 +289,19 @@ func (s *Server) notificationsPage(w http.ResponseWriter, r *http.Request, who c
 }
 
 func (s *Server) drawNotifications(w http.ResponseWriter, r *http.Request, who caller, feeds *api.FeedCreated, problem *api.Problem) error {
-	rows, err := inventory.List[inventory.Notification](r.Context(), s.Record, inventory.Query{Filters: []inventory.Filter{{Field: "state", Op: inventory.OpIn, Value: "open,put_aside"}}, Limit: inventory.MaxPage})
+	rows, err := s.loudest(r.Context())
 	if err != nil {
 		return err
 	}
 	v := notificationsView{Today: s.today(), Feeds: feeds}
-	for _, row := range rows {
+	if v.More = len(rows) > inventory.DefaultPage; v.More {
+		rows = rows[:inventory.DefaultPage]
+	}
+	aside, err := inventory.List[inventory.Notification](r.Context(), s.Record, inventory.Query{Filters: []inventory.Filter{inventory.Is("state", "put_aside")}, Limit: inventory.DefaultPage})
+	if err != nil {
+		return err
+	}
+	for _, row := range append(rows, aside...) {
 		if row.State == "put_aside" && row.PutAsideUntil > v.Today {
 			v.Aside = append(v.Aside, row)
 		} else {
@@ -305,6 +313,23 @@ func (s *Server) drawNotifications(w http.ResponseWriter, r *http.Request, who c
 		return strings.Compare(string(a.PutAsideUntil), string(b.PutAsideUntil))
 	})
 	return s.render(w, r, who, "notifications", view{Title: "Notifications", Live: "notifications", Problem: problem, Data: v})
+}
+
+// loudest lists what is open, one more than a page shows at most: the urgent first, since with many only they are read.
+func (s *Server) loudest(ctx context.Context) ([]*inventory.Notification, error) {
+	var rows []*inventory.Notification
+	for _, severity := range []string{"urgent", "warning", "info"} {
+		room := inventory.DefaultPage + 1 - len(rows)
+		if room == 0 {
+			break
+		}
+		found, err := inventory.List[inventory.Notification](ctx, s.Record, inventory.Query{Filters: []inventory.Filter{inventory.Is("state", "open"), inventory.Is("severity", severity)}, Sort: "-created_at", Limit: room})
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, found...)
+	}
+	return rows, nil
 }
 
 func (s *Server) aside(r *http.Request, who caller, until inventory.Date) (n *inventory.Notification, err error) {
