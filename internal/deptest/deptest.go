@@ -123,6 +123,9 @@ var theirRules = []theirRule{
 	{"github.com/insomniacslk/dhcp", []string{"pxe/dhcp", "agent", "internal"}, "packets are read at the wire"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "flags are read in cmd and nowhere else"},
 	{"github.com/knadh/koanf", []string{"cmd"}, "settings are read in cmd and nowhere else"},
+	{"github.com/xuri", []string{"inventory/importer"}, "a workbook is read at the door"},
+	{"github.com/go-pdf", []string{"inventory/paper", "inventory/label"}, "what is printed is set in two places: papers, and labels to the millimetre"},
+	{"github.com/skip2", []string{"inventory/label"}, "codes are for labels"},
 	{"github.com/chromedp", []string{"internal"}, "a browser belongs to tests"},
 	{"testing", []string{"bmc/bmctest", "agent/agenttest", "internal"}, "test helpers do not belong in the product"},
 }
