@@ -127,6 +127,8 @@ func filled(n *inventory.Noun, number int) inventory.Object {
 		o.ToPosition, o.ToFace, o.ToSlot = nil, "", 0
 	case *inventory.BMC:
 		o.Kind = "redfish"
+	case *inventory.Contact:
+		o.Forgotten = false // nothing of a person who was forgotten can be undone
 	case *inventory.CustodyEvent:
 		o.Sequence, o.PreviousHash, o.Hash = 0, "", "" // the chain is not ours to write
 	}
