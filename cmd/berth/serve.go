@@ -504,6 +504,7 @@ func (s *server) run(ctx context.Context) error {
 	group.Go(func() error { return s.web.ServeSocket(ctx, s.socket) })
 	group.Go(func() error { return s.work.Serve(ctx) })
 	group.Go(func() error { return text.WatchDrift(ctx, s.store, s.log) })
+	group.Go(func() error { return giveBack(ctx) })
 	group.Go(func() error { return s.serveBoot(ctx) })
 	err := group.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
