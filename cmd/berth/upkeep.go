@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -468,17 +469,38 @@ func (u *upkeep) codes(ctx context.Context) ([]string, error) {
 			codes = append(codes, code)
 		}
 	}
-	for _, s := range under {
-		add(s.TrackingCode)
-		parcels, err := inventory.List[inventory.Parcel](ctx, u.record, inventory.Query{Filters: []inventory.Filter{inventory.Is("shipment", s.UID)}, Limit: inventory.MaxPage})
+	for some := range slices.Chunk(under, 200) {
+		missing, err := u.missing(ctx, some)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range parcels {
-			if p.ReceivedAt == nil {
+		for _, s := range some {
+			// Of a shipment that came, only the boxes that did not are still asked about.
+			if s.Phase == "handed_over" {
+				add(s.TrackingCode)
+			}
+			for _, p := range missing[s.UID] {
 				add(p.TrackingCode)
 			}
 		}
 	}
 	return codes, nil
+}
+
+// missing are the boxes of shipments that have not come, in one list for all of them.
+func (u *upkeep) missing(ctx context.Context, shipments []*inventory.Shipment) (map[inventory.UID][]*inventory.Parcel, error) {
+	uids := make([]string, len(shipments))
+	for i, s := range shipments {
+		uids[i] = string(s.UID)
+	}
+	parcels, err := inventory.List[inventory.Parcel](ctx, u.record, inventory.Query{Limit: inventory.MaxPage, Filters: []inventory.Filter{
+		{Field: "shipment", Op: inventory.OpIn, Value: strings.Join(uids, ",")}, {Field: "received_at", Op: inventory.OpEmpty, Value: "true"}}})
+	if err != nil {
+		return nil, err
+	}
+	by := map[inventory.UID][]*inventory.Parcel{}
+	for _, p := range parcels {
+		by[p.Shipment] = append(by[p.Shipment], p)
+	}
+	return by, nil
 }
