@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -208,6 +209,26 @@ func List[T any](ctx context.Context, r interface {
 		return nil, err
 	}
 	return Items[T](page), nil
+}
+
+// ListAll reads what matches q page by page, in q's order, until limit objects are read; 0 is no limit. list is the List of a record or of a
+// transaction, on whose behalf it reads.
+func ListAll[T any](list func(*Noun, Query) (Page, error), q Query, limit int) ([]*T, error) {
+	if limit <= 0 {
+		limit = math.MaxInt
+	}
+	q.Limit, q.NoNames = min(limit, MaxPage), true
+	var out []*T
+	for {
+		page, err := list(NounFor[T](), q)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Items[T](page)...)
+		if q.Cursor = page.Next; q.Cursor == "" || len(out) >= limit {
+			return out[:min(len(out), limit)], nil
+		}
+	}
 }
 
 // Get is Record.Get for a noun known when the code is written.

@@ -241,16 +241,5 @@ func find[T any](r Reader, uid inventory.UID, into **T) error {
 
 // all reads every object that matches, a page at a time, up to limit.
 func all[T any](r Reader, limit int, sort string, filters ...inventory.Filter) ([]*T, error) {
-	var out []*T
-	q := inventory.Query{Filters: filters, Sort: sort, Limit: min(limit, inventory.MaxPage), NoNames: true}
-	for {
-		page, err := r.List(inventory.NounFor[T](), q)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, inventory.Items[T](page)...)
-		if q.Cursor = page.Next; q.Cursor == "" || len(out) >= limit {
-			return out[:min(len(out), limit)], nil
-		}
-	}
+	return inventory.ListAll[T](r.List, inventory.Query{Filters: filters, Sort: sort}, limit)
 }

@@ -52,18 +52,7 @@ func Read(r Reader, ref string) (*Load, error) {
 
 // all lists what matches, page by page, up to limit.
 func all[T any](r Reader, limit int, sort string, filters ...inventory.Filter) ([]*T, error) {
-	var out []*T
-	q := inventory.Query{Filters: filters, Sort: sort, Limit: min(limit, inventory.MaxPage), NoNames: true}
-	for {
-		page, err := r.List(inventory.NounFor[T](), q)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, inventory.Items[T](page)...)
-		if q.Cursor = page.Next; q.Cursor == "" || len(out) >= limit {
-			return out, nil
-		}
-	}
+	return inventory.ListAll[T](r.List, inventory.Query{Filters: filters, Sort: sort}, limit)
 }
 
 // Parcel finds a box of the load by its label, tracking code or uid.

@@ -30,18 +30,7 @@ func (r inTx) List(_ context.Context, n *inventory.Noun, q inventory.Query) (inv
 
 // all reads every object that matches, page by page.
 func all[T any](ctx context.Context, r Reader, q inventory.Query) ([]*T, error) {
-	var list []*T
-	q.Limit, q.NoNames = inventory.MaxPage, true
-	for {
-		page, err := r.List(ctx, inventory.NounFor[T](), q)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, inventory.Items[T](page)...)
-		if q.Cursor = page.Next; page.Next == "" {
-			return list, nil
-		}
-	}
+	return inventory.ListAll[T](func(n *inventory.Noun, q inventory.Query) (inventory.Page, error) { return r.List(ctx, n, q) }, q, 0)
 }
 
 // maxIn is how many values a filter compares with at once.

@@ -211,20 +211,12 @@ func addLoose(tx inventory.Tx, st *inventory.StockTake, found map[inventory.UID]
 // all reads what a filter finds, page by page.
 func all[T any](tx inventory.Tx, filters []inventory.Filter) ([]*T, error) {
 	n := inventory.NounFor[T]()
-	q := inventory.Query{Filters: filters, Sort: "created_at", Limit: inventory.MaxPage, NoNames: true}
-	var out []*T
-	for {
-		page, err := tx.List(n, q)
-		if err != nil {
-			return nil, fmt.Errorf("list the %s of a stock-take: %w", n.Plural, err)
-		}
-		out = append(out, inventory.Items[T](page)...)
-		if len(out) > MaxScope {
-			return nil, inventory.NotAllowed("stock-take", "", "covers more than %d %s: take one room or rack at a time", MaxScope, n.Plural)
-		}
-		if page.Next == "" {
-			return out, nil
-		}
-		q.Cursor = page.Next
+	out, err := inventory.ListAll[T](tx.List, inventory.Query{Filters: filters, Sort: "created_at"}, MaxScope+1)
+	if err != nil {
+		return nil, fmt.Errorf("list the %s of a stock-take: %w", n.Plural, err)
 	}
+	if len(out) > MaxScope {
+		return nil, inventory.NotAllowed("stock-take", "", "covers more than %d %s: take one room or rack at a time", MaxScope, n.Plural)
+	}
+	return out, nil
 }
