@@ -12,9 +12,6 @@ import (
 // The commands of a noun do what its pages do: make, show, list with columns and filters, change, export, delete; with dates and amounts
 // as people write them.
 func TestCommandsOfANoun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a server")
-	}
 	data := t.TempDir()
 	running(t, data)
 	run := func(want int, args ...string) string {
