@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/internal/pgtest"
 	"berth/inventory"
 )
 
@@ -263,19 +264,14 @@ func TestEveryNounIsFound(t *testing.T) {
 
 // TestSearchWithoutExtension: where pg_trgm cannot be made, everything is found all the same.
 func TestSearchWithoutExtension(t *testing.T) {
-	both(t, func(t *testing.T, opt Options) {
-		if opt.DSN == "" {
-			t.Skip("SQLite has its own")
-		}
-		s := openTest(t, opt)
-		searchable(t, s)
-		if err := s.write.Exec("DROP EXTENSION pg_trgm CASCADE").Error; err != nil {
-			t.Fatal(err)
-		}
-		if got := lookFor(t, s, inventory.LevelViewer, "h8d"); len(got.Hits) != 2 {
-			t.Errorf("got %q", shown(got))
-		}
-	})
+	s := openTest(t, Options{DSN: pgtest.Database(t)})
+	searchable(t, s)
+	if err := s.write.Exec("DROP EXTENSION pg_trgm CASCADE").Error; err != nil {
+		t.Fatal(err)
+	}
+	if got := lookFor(t, s, inventory.LevelViewer, "h8d"); len(got.Hits) != 2 {
+		t.Errorf("got %q", shown(got))
+	}
 }
 
 // FuzzSearch: no text breaks the query languages below, and what is found holds the text.
