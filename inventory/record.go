@@ -72,6 +72,8 @@ type Backup struct {
 	// Rows by table; known when the backup is whole.
 	Rows      map[string]int64 `json:"rows,omitempty"`
 	Documents int              `json:"documents"`
+	// MissingDocuments are those whose bytes are not on this server, so that they are no part of the backup.
+	MissingDocuments int `json:"missing_documents,omitempty"`
 }
 
 // Request says on whose behalf an edit is made. ID groups the changes that one request caused.

@@ -80,8 +80,12 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ caller) error 
 	w.Header().Set("Content-Type", "application/gzip")
 	w.Header().Set("Content-Disposition", `attachment; filename="berth-backup.tar.gz"`)
 	out := lasting(w)
-	if _, err = s.Archive.Backup(r.Context(), out, open); err != nil {
+	made, err := s.Archive.Backup(r.Context(), out, open)
+	if err != nil {
 		s.log().Error("a backup failed", "error", err)
+	}
+	if made.MissingDocuments > 0 {
+		s.log().Warn("a backup lacks documents whose bytes are not on this server", "documents", made.MissingDocuments)
 	}
 	return out.end(err)
 }

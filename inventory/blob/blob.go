@@ -11,13 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"berth/inventory"
 )
 
 // DefaultLimit is the largest file that is taken where no other limit is set.
 const DefaultLimit = 50 << 20
 
 // ErrNotFound is returned for bytes that are not here.
-var ErrNotFound = errors.New("the bytes of this file are not here")
+var ErrNotFound = fmt.Errorf("the bytes of this file: %w", inventory.ErrNotFound)
 
 // TooLarge is returned for a file above the limit.
 type TooLarge struct{ Limit int64 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,7 +43,8 @@ const (
 var backedUp = slices.DeleteFunc(slices.Clone(inventory.Nouns), func(n *inventory.Noun) bool { return n.Where != nil || n.Name == "session" })
 
 // Backup writes the record as it is at one moment to w, while others go on editing it. open gives the bytes of documents; nil leaves them
-// out, and so is a document that open does not find.
+// out. A document for which it says inventory.ErrNotFound is left out and counted; any other error ends the backup, which must not lack what is
+// there.
 func (s *Store) Backup(ctx context.Context, w io.Writer, open func(digest string) (*os.File, error)) (inventory.Backup, error) {
 	b := &backupWriter{made: inventory.Backup{Format: backupFormat, MadeAt: s.now(), Rows: map[string]int64{}}}
 	zip := gzip.NewWriter(w)
@@ -132,8 +134,12 @@ func (b *backupWriter) documents(db *gorm.DB, open func(string) (*os.File, error
 	}
 	for _, digest := range digests {
 		f, err := open(digest)
+		if errors.Is(err, inventory.ErrNotFound) {
+			b.made.MissingDocuments++
+			continue
+		}
 		if err != nil {
-			continue // its bytes are not here, so they are no part of what is backed up
+			return fmt.Errorf("read document %s: %w", digest, err)
 		}
 		if err := b.document(digest, f); err != nil {
 			return err

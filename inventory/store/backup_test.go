@@ -221,7 +221,8 @@ func TestBackupWhileEditing(t *testing.T) {
 	})
 }
 
-// TestBackupDocuments: the bytes of documents come along and back; one whose bytes are lost does not stop the backup.
+// TestBackupDocuments: the bytes of documents come along and back; one whose bytes are lost is counted, and one that
+// cannot be read ends the backup.
 func TestBackupDocuments(t *testing.T) {
 	s := openTest(t, Options{Dir: t.TempDir()})
 	dir := t.TempDir()
@@ -232,9 +233,19 @@ func TestBackupDocuments(t *testing.T) {
 	create(t, s, &inventory.Document{Name: "invoice.pdf", Digest: digest})
 	create(t, s, &inventory.Document{Name: "lost.pdf", Digest: strings.Repeat("cd", 32)})
 	var b bytes.Buffer
-	made, err := s.Backup(context.Background(), &b, func(digest string) (*os.File, error) { return os.Open(filepath.Join(dir, digest)) })
-	if err != nil || made.Documents != 1 || made.Rows["documents"] != 2 {
+	made, err := s.Backup(context.Background(), &b, func(digest string) (*os.File, error) {
+		f, err := os.Open(filepath.Join(dir, digest))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, inventory.ErrNotFound
+		}
+		return f, err
+	})
+	if err != nil || made.Documents != 1 || made.MissingDocuments != 1 || made.Rows["documents"] != 2 {
 		t.Fatalf("got %+v, %v", made, err)
+	}
+	broken := errors.New("the disk does not answer")
+	if _, err := s.Backup(context.Background(), io.Discard, func(string) (*os.File, error) { return nil, broken }); !errors.Is(err, broken) {
+		t.Errorf("a document that cannot be read: %v", err)
 	}
 	var kept string
 	put := func(r io.Reader) (string, int64, error) {

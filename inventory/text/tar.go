@@ -82,8 +82,11 @@ func exportBlob(blobs Blobs, digest string, out *tar.Writer) error {
 		return nil
 	}
 	f, err := blobs.Open(digest)
+	if errors.Is(err, inventory.ErrNotFound) {
+		return nil // another server may have it
+	}
 	if err != nil {
-		return nil // not here: another server may have it
+		return fmt.Errorf("read document %s: %w", digest, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
