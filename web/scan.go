@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -41,16 +42,6 @@ func (s *Server) scanActions() []route {
 	}
 }
 
-// resolveCode asks the record what a code means. Reading goes through an edit without changes: a code has up to twelve meanings, which
-// shall be looked up in one view of the record.
-func (s *Server) resolveCode(r *http.Request, who caller, code string) (hits []stocktake.Hit, err error) {
-	err = s.Record.Edit(r.Context(), edit(r, who, ""), func(tx inventory.Tx) error {
-		hits, err = stocktake.Resolve(tx, code)
-		return err
-	})
-	return hits, err
-}
-
 func scanHits(hits []stocktake.Hit) []api.ScanHit {
 	out := make([]api.ScanHit, 0, len(hits))
 	for _, h := range hits {
@@ -59,8 +50,8 @@ func scanHits(hits []stocktake.Hit) []api.ScanHit {
 	return out
 }
 
-func (s *Server) scan(w http.ResponseWriter, r *http.Request, who caller) error {
-	hits, err := s.resolveCode(r, who, r.URL.Query().Get("code"))
+func (s *Server) scan(w http.ResponseWriter, r *http.Request, _ caller) error {
+	hits, err := stocktake.Resolve(s.reading(r.Context()), r.URL.Query().Get("code"))
 	if err != nil {
 		return err
 	}
@@ -158,20 +149,21 @@ func (s *Server) stockTakeScan(w http.ResponseWriter, r *http.Request, who calle
 	})
 }
 
-func (s *Server) stockTakeReport(w http.ResponseWriter, r *http.Request, who caller) error {
-	report, err := s.walkSoFar(r, who)
+func (s *Server) stockTakeReport(w http.ResponseWriter, r *http.Request, _ caller) error {
+	report, err := s.walkSoFar(r)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, wireWalk(report))
 }
 
-func (s *Server) walkSoFar(r *http.Request, who caller) (report *stocktake.Report, err error) {
-	err = s.stockTake(r, who, "", func(tx inventory.Tx, st *inventory.StockTake) error {
-		report, err = stocktake.Look(tx, st)
-		return err
-	})
-	return report, err
+// walkSoFar sums up the stock-take that the request names.
+func (s *Server) walkSoFar(r *http.Request) (*stocktake.Report, error) {
+	st, err := inventory.Get[inventory.StockTake](r.Context(), s.Record, r.PathValue("ref"))
+	if err != nil {
+		return nil, err
+	}
+	return stocktake.Look(s.reading(r.Context()), st)
 }
 
 func wireWalk(r *stocktake.Report) api.StockTakeReport {
@@ -222,7 +214,7 @@ func (s *Server) scanPage(w http.ResponseWriter, r *http.Request, who caller) er
 	v := scanView{Code: strings.TrimSpace(r.URL.Query().Get("code"))}
 	var problem *api.Problem
 	if v.Code != "" {
-		hits, err := s.resolveCode(r, who, v.Code)
+		hits, err := stocktake.Resolve(s.reading(r.Context()), v.Code)
 		if p, ok := again(err); ok {
 			problem = p
 		} else if err != nil {
@@ -292,17 +284,14 @@ func (s *Server) walkPage(w http.ResponseWriter, r *http.Request, who caller) er
 func (s *Server) drawWalk(w http.ResponseWriter, r *http.Request, who caller, problem *api.Problem) error {
 	allowCamera(w)
 	v := walkView{Place: r.FormValue("place"), Names: map[inventory.UID]string{}}
-	err := s.stockTake(r, who, "", func(tx inventory.Tx, st *inventory.StockTake) (err error) {
-		if v.Report, err = stocktake.Look(tx, st); err != nil {
-			return err
-		}
-		v.Where, err = whereOf(tx, st)
-		if err != nil {
-			return err
-		}
-		return s.tagsOf(tx, &v)
-	})
-	if err != nil {
+	var err error
+	if v.Report, err = s.walkSoFar(r); err != nil {
+		return err
+	}
+	if v.Where, err = s.whereOf(r.Context(), v.StockTake); err != nil {
+		return err
+	}
+	if err := s.tagsOf(r.Context(), &v); err != nil {
 		return err
 	}
 	return s.render(w, r, who, "walk", view{Title: v.StockTake.Name, Live: "stock-takes,stock-take-items", Problem: problem, Data: v})
@@ -322,7 +311,7 @@ func (v walkView) ShownAssets() []*inventory.Asset {
 }
 
 // tagsOf finds what to call the assets that the page shows, in one list.
-func (s *Server) tagsOf(tx inventory.Tx, v *walkView) error {
+func (s *Server) tagsOf(ctx context.Context, v *walkView) error {
 	var uids []string
 	for _, items := range [][]*inventory.StockTakeItem{v.Shown(v.Expected), v.Shown(v.Unexpected)} {
 		for _, item := range items {
@@ -332,7 +321,7 @@ func (s *Server) tagsOf(tx inventory.Tx, v *walkView) error {
 	if len(uids) == 0 {
 		return nil
 	}
-	assets, err := inventory.TxList[inventory.Asset](tx, inventory.Query{Filters: []inventory.Filter{{Field: "uid", Op: inventory.OpIn, Value: strings.Join(uids, ",")}}, Limit: inventory.MaxPage})
+	assets, err := inventory.List[inventory.Asset](ctx, s.Record, inventory.Query{Filters: []inventory.Filter{{Field: "uid", Op: inventory.OpIn, Value: strings.Join(uids, ",")}}, Limit: inventory.MaxPage})
 	for _, a := range assets {
 		v.Names[a.UID] = a.AssetTag
 	}
@@ -340,7 +329,7 @@ func (s *Server) tagsOf(tx inventory.Tx, v *walkView) error {
 }
 
 // whereOf says in words where a stock-take walks.
-func whereOf(tx inventory.Tx, st *inventory.StockTake) (string, error) {
+func (s *Server) whereOf(ctx context.Context, st *inventory.StockTake) (string, error) {
 	for _, place := range []struct {
 		noun string
 		uid  inventory.UID
@@ -349,7 +338,7 @@ func whereOf(tx inventory.Tx, st *inventory.StockTake) (string, error) {
 			continue
 		}
 		n, _ := inventory.NounOf(place.noun)
-		obj, err := tx.Get(n, string(place.uid))
+		obj, err := s.Record.Get(ctx, n, string(place.uid))
 		if err != nil {
 			return "", err
 		}

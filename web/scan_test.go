@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,6 +73,35 @@ func TestStockTake(t *testing.T) {
 	}
 	_, err = c.StockTakeScan(ctx, "autumn", api.ScanRequest{Code: "A-2"})
 	wantProblem(t, err, http.StatusConflict, api.CodeConflict)
+}
+
+// TestWalkReadsInLists: looking at a walk costs as many statements for thirty machines as for three.
+func TestWalkReadsInLists(t *testing.T) {
+	g := newRig(t)
+	w := g.world(plainText)
+	g.stock(w)
+	g.create(&inventory.StockTake{Name: "autumn", Site: w.Site.UID})
+	b := g.browser("vera")
+	statements := func() int64 {
+		before := g.sql.Load()
+		if resp, _ := b.get("/stock-takes/autumn"); resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.Status)
+		}
+		return g.sql.Load() - before
+	}
+	few := statements()
+	for i := range 30 {
+		a := &inventory.Asset{AssetTag: fmt.Sprintf("M-%d", i), Custody: "installed"}
+		g.create(a)
+		g.create(&inventory.Device{Name: fmt.Sprintf("many-%d", i), Asset: a.UID, Site: w.Site.UID})
+	}
+	if many := statements(); many != few {
+		t.Errorf("%d statements for three machines, %d for thirty more", few, many)
+	}
+	_, page := b.get("/stock-takes/autumn")
+	if !strings.Contains(page, "M-29") {
+		t.Error("the thirtieth is not missed")
+	}
 }
 
 // TestPlaceByScan puts a device into a rack and a loose part on a shelf.

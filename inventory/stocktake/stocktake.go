@@ -22,6 +22,29 @@ const MaxCode = 512
 // MaxScope bounds the assets of one stock-take. Who has more walks one room at a time.
 const MaxScope = 20_000
 
+// Reader is what looking needs: a transaction, or the record as it is now.
+type Reader interface {
+	Get(n *inventory.Noun, ref string) (inventory.Object, error)
+	List(n *inventory.Noun, q inventory.Query) (inventory.Page, error)
+}
+
+func get[T any](r Reader, ref string) (*T, error) {
+	obj, err := r.Get(inventory.NounFor[T](), ref)
+	if err != nil {
+		return nil, err
+	}
+	return any(obj).(*T), nil
+}
+
+func list[T any](r Reader, q inventory.Query) ([]*T, error) {
+	q.NoNames = true
+	page, err := r.List(inventory.NounFor[T](), q)
+	if err != nil {
+		return nil, err
+	}
+	return inventory.Items[T](page), nil
+}
+
 // Hit is one meaning of a code.
 type Hit struct {
 	Noun   *inventory.Noun
@@ -38,19 +61,19 @@ var meanings = []struct{ noun, field string }{
 // Resolve finds what a code means: at most a few things, the likeliest first, and none for a code that the record does not know. Serials are
 // also tried in capitals, since that is how they are printed.
 // Errors: *inventory.Invalid for what is no code.
-func Resolve(tx inventory.Tx, code string) ([]Hit, error) {
+func Resolve(r Reader, code string) ([]Hit, error) {
 	code, err := Code(code)
 	if err != nil {
 		return nil, err
 	}
 	if uid := inventory.UID(strings.ToLower(code)); uid.Valid() {
-		return byUID(tx, uid)
+		return byUID(r, uid)
 	}
 	var hits []Hit
 	seen := map[inventory.UID]bool{}
 	for _, m := range meanings {
 		n, _ := inventory.NounOf(m.noun)
-		page, err := tx.List(n, inventory.Query{Filters: []inventory.Filter{{Field: m.field, Op: inventory.OpIn, Value: spellings(code)}}, Limit: 5, NoNames: true})
+		page, err := r.List(n, inventory.Query{Filters: []inventory.Filter{{Field: m.field, Op: inventory.OpIn, Value: spellings(code)}}, Limit: 5, NoNames: true})
 		if err != nil {
 			return nil, fmt.Errorf("look for %q among the %s: %w", code, n.Plural, err)
 		}
@@ -78,10 +101,10 @@ func spellings(code string) string {
 // labelled are the nouns that labels are printed for, so that a uid can be one of them.
 var labelled = []string{"asset", "device", "rack", "parcel", "component", "location", "shipment"}
 
-func byUID(tx inventory.Tx, uid inventory.UID) ([]Hit, error) {
+func byUID(r Reader, uid inventory.UID) ([]Hit, error) {
 	for _, name := range labelled {
 		n, _ := inventory.NounOf(name)
-		obj, err := tx.Get(n, string(uid))
+		obj, err := r.Get(n, string(uid))
 		if errors.Is(err, inventory.ErrNotFound) {
 			continue
 		}
@@ -119,7 +142,7 @@ func Code(text string) (string, error) {
 
 // AssetOf finds the asset behind a hit, which may be the asset itself, or the device or part that it is.
 // It returns nil, and no error, for what is no asset.
-func AssetOf(tx inventory.Tx, h Hit) (*inventory.Asset, error) {
+func AssetOf(r Reader, h Hit) (*inventory.Asset, error) {
 	var uid inventory.UID
 	switch obj := h.Object.(type) {
 	case *inventory.Asset:
@@ -134,29 +157,31 @@ func AssetOf(tx inventory.Tx, h Hit) (*inventory.Asset, error) {
 	if uid == "" {
 		return nil, nil
 	}
-	return inventory.TxGet[inventory.Asset](tx, string(uid))
+	return get[inventory.Asset](r, string(uid))
 }
 
-// Expected lists the assets that the record has where the stock-take walks: by the place of their device where they are one, else by
-// their own. Errors: *inventory.Invalid for a stock-take that covers more than MaxScope.
-func Expected(tx inventory.Tx, st *inventory.StockTake) ([]*inventory.Asset, error) {
-	devices, err := devicesIn(tx, st)
+// Expected lists the assets that the record has where the stock-take walks: by the place of the device that they are, or by their own. Errors: *inventory.Invalid for a stock-take that covers more than MaxScope.
+func Expected(r Reader, st *inventory.StockTake) ([]*inventory.Asset, error) {
+	devices, err := devicesIn(r, st)
+	if err != nil {
+		return nil, err
+	}
+	var uids []inventory.UID
+	for _, d := range devices {
+		if d.Asset != "" {
+			uids = append(uids, d.Asset)
+		}
+	}
+	standing, err := assets(r, uids)
 	if err != nil {
 		return nil, err
 	}
 	found := map[inventory.UID]*inventory.Asset{}
-	for _, d := range devices {
-		if d.Asset == "" {
-			continue
-		}
-		a, err := inventory.TxGet[inventory.Asset](tx, string(d.Asset))
-		if err != nil {
-			return nil, fmt.Errorf("read the asset of %s: %w", d.Name, err)
-		}
+	for _, a := range standing {
 		found[a.UID] = a
 	}
 	if st.Rack == "" {
-		if err := addLoose(tx, st, found); err != nil {
+		if err := addLoose(r, st, found); err != nil {
 			return nil, err
 		}
 	}
@@ -192,13 +217,13 @@ func scope(st *inventory.StockTake, withRack bool) []inventory.Filter {
 	return nil
 }
 
-func devicesIn(tx inventory.Tx, st *inventory.StockTake) ([]*inventory.Device, error) {
-	return all[inventory.Device](tx, scope(st, true))
+func devicesIn(r Reader, st *inventory.StockTake) ([]*inventory.Device, error) {
+	return all[inventory.Device](r, scope(st, true))
 }
 
 // addLoose adds the assets that lie on shelves of the place.
-func addLoose(tx inventory.Tx, st *inventory.StockTake, found map[inventory.UID]*inventory.Asset) error {
-	loose, err := all[inventory.Asset](tx, scope(st, false))
+func addLoose(r Reader, st *inventory.StockTake, found map[inventory.UID]*inventory.Asset) error {
+	loose, err := all[inventory.Asset](r, scope(st, false))
 	if err != nil {
 		return err
 	}
@@ -209,9 +234,9 @@ func addLoose(tx inventory.Tx, st *inventory.StockTake, found map[inventory.UID]
 }
 
 // all reads what a filter finds, page by page.
-func all[T any](tx inventory.Tx, filters []inventory.Filter) ([]*T, error) {
+func all[T any](r Reader, filters []inventory.Filter) ([]*T, error) {
 	n := inventory.NounFor[T]()
-	out, err := inventory.ListAll[T](tx.List, inventory.Query{Filters: filters, Sort: "created_at"}, MaxScope+1)
+	out, err := inventory.ListAll[T](r.List, inventory.Query{Filters: filters, Sort: "created_at"}, MaxScope+1)
 	if err != nil {
 		return nil, fmt.Errorf("list the %s of a stock-take: %w", n.Plural, err)
 	}

@@ -1,7 +1,6 @@
 package stocktake
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,14 +43,14 @@ func Scan(tx inventory.Tx, st *inventory.StockTake, code, place, by string) (*in
 }
 
 // assetByCode is the one asset a code means; nil when the record knows none, or cannot tell which.
-func assetByCode(tx inventory.Tx, code string) (*inventory.Asset, error) {
-	hits, err := Resolve(tx, code)
+func assetByCode(r Reader, code string) (*inventory.Asset, error) {
+	hits, err := Resolve(r, code)
 	if err != nil {
 		return nil, err
 	}
 	var found *inventory.Asset
 	for _, h := range hits {
-		a, err := AssetOf(tx, h)
+		a, err := AssetOf(r, h)
 		if err != nil {
 			return nil, err
 		}
@@ -69,12 +68,12 @@ func assetByCode(tx inventory.Tx, code string) (*inventory.Asset, error) {
 }
 
 // scanned finds what was noted of the same thing before, on the same walk.
-func scanned(tx inventory.Tx, st *inventory.StockTake, asset *inventory.Asset, code string) (*inventory.StockTakeItem, error) {
+func scanned(r Reader, st *inventory.StockTake, asset *inventory.Asset, code string) (*inventory.StockTakeItem, error) {
 	which := inventory.Is("code", code)
 	if asset != nil {
 		which = inventory.Is("asset", asset.UID)
 	}
-	items, err := inventory.TxList[inventory.StockTakeItem](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("stock_take", st.UID), which}, Limit: 1})
+	items, err := list[inventory.StockTakeItem](r, inventory.Query{Filters: []inventory.Filter{inventory.Is("stock_take", st.UID), which}, Limit: 1})
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
@@ -82,9 +81,9 @@ func scanned(tx inventory.Tx, st *inventory.StockTake, asset *inventory.Asset, c
 }
 
 // covers tells whether the record has an asset where the stock-take walks.
-func covers(tx inventory.Tx, st *inventory.StockTake, a *inventory.Asset) (bool, error) {
+func covers(r Reader, st *inventory.StockTake, a *inventory.Asset) (bool, error) {
 	site, location, rack := a.Site, a.Location, inventory.UID("")
-	devices, err := inventory.TxList[inventory.Device](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("asset", a.UID)}, Limit: 1})
+	devices, err := list[inventory.Device](r, inventory.Query{Filters: []inventory.Filter{inventory.Is("asset", a.UID)}, Limit: 1})
 	if err != nil {
 		return false, fmt.Errorf("find the device of %s: %w", a.AssetTag, err)
 	}
@@ -116,50 +115,55 @@ type Report struct {
 func (r *Report) Total() int { return len(r.Expected) + len(r.Missing) }
 
 // Look sums up a stock-take. Once it is closed what was missing stays what it was on that day.
-func Look(tx inventory.Tx, st *inventory.StockTake) (*Report, error) {
-	items, err := all[inventory.StockTakeItem](tx, []inventory.Filter{inventory.Is("stock_take", st.UID)})
+func Look(r Reader, st *inventory.StockTake) (*Report, error) {
+	items, err := all[inventory.StockTakeItem](r, []inventory.Filter{inventory.Is("stock_take", st.UID)})
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{StockTake: st}
+	out := &Report{StockTake: st}
 	seen := map[inventory.UID]bool{}
 	var missing []inventory.UID
 	for _, item := range items {
 		seen[item.Asset] = true
 		switch item.Result {
 		case "expected":
-			r.Expected = append(r.Expected, item)
+			out.Expected = append(out.Expected, item)
 		case "unexpected":
-			r.Unexpected = append(r.Unexpected, item)
+			out.Unexpected = append(out.Unexpected, item)
 		case "new":
-			r.New = append(r.New, item)
+			out.New = append(out.New, item)
 		case "missing":
 			missing = append(missing, item.Asset)
 		}
 	}
 	if st.State == "closed" {
-		r.Missing, err = assets(tx, missing)
-		return r, err
+		out.Missing, err = assets(r, missing)
+		return out, err
 	}
-	expected, err := Expected(tx, st)
+	expected, err := Expected(r, st)
 	if err != nil {
 		return nil, err
 	}
-	r.Missing = slices.DeleteFunc(expected, func(a *inventory.Asset) bool { return seen[a.UID] })
-	return r, nil
+	out.Missing = slices.DeleteFunc(expected, func(a *inventory.Asset) bool { return seen[a.UID] })
+	return out, nil
 }
 
-func assets(tx inventory.Tx, uids []inventory.UID) ([]*inventory.Asset, error) {
+// maxIn is how many uids one list is asked for.
+const maxIn = 500
+
+// assets reads assets by uid. One that was deleted since is left out; the change log tells of it.
+func assets(r Reader, uids []inventory.UID) ([]*inventory.Asset, error) {
 	var out []*inventory.Asset
-	for _, uid := range uids {
-		a, err := inventory.TxGet[inventory.Asset](tx, string(uid))
-		if errors.Is(err, inventory.ErrNotFound) {
-			continue // deleted since, which the change log tells
+	for chunk := range slices.Chunk(uids, maxIn) {
+		texts := make([]string, len(chunk))
+		for i, uid := range chunk {
+			texts[i] = string(uid)
 		}
+		some, err := all[inventory.Asset](r, []inventory.Filter{{Field: "uid", Op: inventory.OpIn, Value: strings.Join(texts, ",")}})
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, a)
+		out = append(out, some...)
 	}
 	return out, nil
 }
@@ -249,14 +253,14 @@ func Place(tx inventory.Tx, h Hit, site, location, rack inventory.UID, position 
 	return tx.Update(asset)
 }
 
-func deviceOf(tx inventory.Tx, h Hit, asset *inventory.Asset) (*inventory.Device, error) {
+func deviceOf(r Reader, h Hit, asset *inventory.Asset) (*inventory.Device, error) {
 	if d, ok := h.Object.(*inventory.Device); ok {
 		return d, nil
 	}
 	if asset == nil {
 		return nil, nil
 	}
-	devices, err := inventory.TxList[inventory.Device](tx, inventory.Query{Filters: []inventory.Filter{inventory.Is("asset", asset.UID)}, Limit: 1})
+	devices, err := list[inventory.Device](r, inventory.Query{Filters: []inventory.Filter{inventory.Is("asset", asset.UID)}, Limit: 1})
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
