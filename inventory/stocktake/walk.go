@@ -200,11 +200,15 @@ func Close(tx inventory.Tx, st *inventory.StockTake, mark bool) (*Report, error)
 
 // foundAgain takes the word "missing" from what was seen.
 func foundAgain(tx inventory.Tx, items []*inventory.StockTakeItem) error {
-	for _, item := range items {
-		a, err := inventory.TxGet[inventory.Asset](tx, string(item.Asset))
-		if err != nil {
-			return err
-		}
+	uids := make([]inventory.UID, len(items))
+	for i, item := range items {
+		uids[i] = item.Asset
+	}
+	seen, err := assets(tx, uids)
+	if err != nil {
+		return err
+	}
+	for _, a := range seen {
 		if a.Custody != "missing" {
 			continue
 		}
