@@ -630,7 +630,13 @@ func tryJoin(tx inventory.Tx, d *inventory.Device, ok func(inventory.Expected) b
 // reported are the machines whose evidence has the serials or addresses of a line, and that no line has yet.
 func reported(tx inventory.Tx, i *inventory.ShipmentItem) ([]*inventory.Device, error) {
 	var values []string
-	asset, _ := inventory.TxGet[inventory.Asset](tx, string(i.Asset)) // a line need not name one
+	var asset *inventory.Asset // a line need not name one
+	if i.Asset != "" {
+		var err error
+		if asset, err = inventory.TxGet[inventory.Asset](tx, string(i.Asset)); err != nil && !errors.Is(err, inventory.ErrNotFound) {
+			return nil, err
+		}
+	}
 	e := expectedOf(i, asset)
 	for _, s := range e.Serials {
 		values = append(values, inventory.NormalIdentity(inventory.IDSystemSerial, s))
