@@ -86,7 +86,7 @@ var ownRules = []rule{
 	{"internal/lab", []string{"api", "internal/lab/..."}, "a virtual rack that shares no code with the drivers it proves, so that the two can disagree"},
 	{"internal/lab/...", []string{"api", "internal/lab", "internal/lab/..."}, "parts of the lab"},
 	{"internal/e2e", []string{"api", "internal/lab"}, "stories on the built binaries"},
-	{"internal/bench", []string{"api", "internal/lab"}, "loads on the built binaries"},
+	{"internal/bench", []string{"api", "inventory", "internal/lab"}, "loads on the built binaries, in the words of the API"},
 	{"internal/bench/...", []string{"api", "inventory", "internal/bench", "internal/lab", "internal/lab/...", "internal/pgtest"}, "measurements of the built binaries, in the words of the API, on a database of their own"},
 	{"internal/devseed", []string{"inventory"}, "plausible machines for a trial, made by the record's own rules"},
 	{"internal/newtable", []string{"inventory"}, "prints the tables of nouns, for who writes a migration"},

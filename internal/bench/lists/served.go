@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 )
@@ -17,12 +16,7 @@ type served struct {
 const histogram = "berth_http_request_seconds"
 
 func (s *subject) served(ctx context.Context) (served, error) {
-	resp, err := s.open(ctx, "/metrics")
-	if err != nil {
-		return served{}, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
+	text, _, err := s.Get(ctx, "/metrics")
 	if err != nil {
 		return served{}, err
 	}

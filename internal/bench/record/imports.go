@@ -26,7 +26,7 @@ const (
 
 // imports measures what moving in costs, with people at work meanwhile. The files are those that `berth dev sample` makes.
 func (m *measurement) imports(ctx context.Context) error {
-	dir := filepath.Join(m.dir, "sample")
+	dir := filepath.Join(m.Dir, "sample")
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (m *measurement) imports(ctx context.Context) error {
 
 // bring imports a file.
 func (m *measurement) bring(ctx context.Context, file []byte, v url.Values) (time.Duration, error) {
-	answer, took, err := m.send(ctx, http.MethodPost, "/api/v1/imports?"+v.Encode(), "application/octet-stream", file)
+	answer, took, err := m.Send(ctx, http.MethodPost, "/api/v1/imports?"+v.Encode(), "application/octet-stream", file)
 	if err != nil {
 		return 0, err
 	}
@@ -95,7 +95,7 @@ func packed(dir string) ([]byte, error) {
 
 // amongWriters runs work while others edit an asset each, again and again, and notes how long their edits took.
 func (m *measurement) amongWriters(ctx context.Context, work func() error) error {
-	body, _, err := m.get(ctx, fmt.Sprintf("/api/v1/assets?limit=%d", writers))
+	body, _, err := m.Get(ctx, fmt.Sprintf("/api/v1/assets?limit=%d", writers))
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (m *measurement) amongWriters(ctx context.Context, work func() error) error
 	for _, asset := range page.Items {
 		crowd.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				_, took, err := m.send(ctx, http.MethodPatch, "/api/v1/assets/"+asset.UID, "application/json", fmt.Appendf(nil, `{"notes":"written %d times"}`, n))
+				_, took, err := m.Send(ctx, http.MethodPatch, "/api/v1/assets/"+asset.UID, "application/json", fmt.Appendf(nil, `{"notes":"written %d times"}`, n))
 				if ctx.Err() != nil {
 					return
 				}

@@ -18,7 +18,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
+	"time"
 
 	"berth/internal/bench"
 	"berth/internal/pgtest"
@@ -143,27 +145,37 @@ func (o options) column(ctx context.Context, out io.Writer, database string) (c 
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	s := &server{options: o, dir: dir, pid: -1}
+	s := &bench.Server{Berth: o.berth, Dir: dir, Level: "admin", Patience: 15 * time.Minute}
 	if database == "postgres" {
 		cluster, err := pgtest.Start()
 		if err != nil {
 			return c, err
 		}
 		defer func() { err = errors.Join(err, cluster.Stop()) }()
-		if s.dsn, err = cluster.Database(); err != nil {
+		if s.DSN, err = cluster.Database(); err != nil {
 			return c, err
 		}
 	}
-	took, err := s.seed(ctx)
+	took, err := o.seed(ctx, s)
 	if err != nil {
 		return c, err
 	}
 	c.figures["seeding"] = took
 	fmt.Fprintf(out, "%s: seeded in %s\n", database, took)
-	if err := s.start(ctx); err != nil {
+	if err := s.Start(ctx); err != nil {
 		return c, err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	m := &measurement{server: s, out: out, figures: c.figures}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	m := &measurement{Server: s, options: o, out: out, figures: c.figures}
 	return c, m.all(ctx)
+}
+
+// seed fills the record and says how long that took, and how much memory.
+func (o options) seed(ctx context.Context, s *bench.Server) (string, error) {
+	if _, err := os.Stat(filepath.Join(s.Dir, "state", "berth.db")); err == nil {
+		return "before", nil
+	}
+	began := time.Now()
+	memory, err := s.Run(ctx, "dev", "seed", "--assets", strconv.Itoa(o.assets), "--components", strconv.Itoa(10*o.assets))
+	return fmt.Sprintf("%.0f s, %d MB", time.Since(began).Seconds(), memory>>20), err
 }

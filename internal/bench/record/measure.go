@@ -16,7 +16,8 @@ import (
 
 // measurement asks one server for everything.
 type measurement struct {
-	*server
+	*bench.Server
+	options
 	out     io.Writer
 	figures map[string]string
 }
@@ -63,20 +64,20 @@ func figure(d time.Duration, what string) string { return bench.Millis(d) + " " 
 
 // ask asks for a path again and again.
 func (m *measurement) ask(ctx context.Context, path string, times int) (cost, error) {
-	if _, _, err := m.get(ctx, path); err != nil { // the first one fills caches and is not counted
+	if _, _, err := m.Get(ctx, path); err != nil { // the first one fills caches and is not counted
 		return cost{}, err
 	}
-	before, err := m.spent()
+	before, err := m.Spent()
 	if err != nil {
 		return cost{}, err
 	}
 	all := make([]time.Duration, times)
 	for i := range all {
-		if _, all[i], err = m.get(ctx, path); err != nil {
+		if _, all[i], err = m.Get(ctx, path); err != nil {
 			return cost{}, err
 		}
 	}
-	after, err := m.spent()
+	after, err := m.Spent()
 	c := cost{path, (after - before) / time.Duration(times), bench.Median(all), bench.Percentile(all, 95)}
 	if m.verbose {
 		fmt.Fprintf(m.out, "%s: CPU %s, median %s, p95 %s\n", path, bench.Millis(c.cpu), bench.Millis(c.median), bench.Millis(c.p95))
@@ -176,7 +177,7 @@ func (m *measurement) deep(ctx context.Context) error {
 func (m *measurement) cursorAt(ctx context.Context, plural string, pages int) (string, error) {
 	cursor := ""
 	for range pages {
-		body, _, err := m.get(ctx, "/api/v1/"+plural+"?limit=1000&cursor="+cursor)
+		body, _, err := m.Get(ctx, "/api/v1/"+plural+"?limit=1000&cursor="+cursor)
 		if err != nil {
 			return "", err
 		}
@@ -195,7 +196,7 @@ func (m *measurement) cursorAt(ctx context.Context, plural string, pages int) (s
 func (m *measurement) texts(ctx context.Context) ([]string, error) {
 	list := []string{"B-0", "000", "PowerEdge R640", "naa.5000c500", "edge", "no such thing", "JJD01", "b-0421"}
 	for path, fields := range map[string][]string{"/api/v1/components?limit=1&kind=disk": {"serial", "wwn"}, "/api/v1/interfaces?limit=1": {"mac"}, "/api/v1/assets?limit=1": {"serial", "asset_tag"}} {
-		body, _, err := m.get(ctx, path)
+		body, _, err := m.Get(ctx, path)
 		if err != nil {
 			return nil, err
 		}
@@ -255,9 +256,9 @@ func (m *measurement) drawings(ctx context.Context) error {
 		"wall of 20 racks as SVG, CPU (ms)":  "/api/v1/sites/bench-20-racks/wall.svg",
 	} {
 		c, err := m.ask(ctx, path, m.requests)
-		var missing *statusError
+		var missing *bench.StatusError
 		switch {
-		case errors.As(err, &missing) && missing.status == http.StatusNotFound:
+		case errors.As(err, &missing) && missing.Status == http.StatusNotFound:
 		case err != nil:
 			return err
 		default:
@@ -270,7 +271,7 @@ func (m *measurement) drawings(ctx context.Context) error {
 // fullRack makes a site of twenty racks, one of 48 units with something in each, the others with twenty things.
 func (m *measurement) fullRack(ctx context.Context) (string, error) {
 	const site = "bench-20-racks"
-	if _, _, err := m.get(ctx, "/api/v1/racks/bench-0"); err == nil {
+	if _, _, err := m.Get(ctx, "/api/v1/racks/bench-0"); err == nil {
 		return "bench-0", nil
 	}
 	if err := m.create(ctx, "sites", map[string]any{"name": "Bench", "slug": site}); err != nil {
@@ -303,12 +304,12 @@ func (m *measurement) create(ctx context.Context, plural string, fields map[stri
 	if err != nil {
 		return err
 	}
-	_, _, err = m.send(ctx, http.MethodPost, "/api/v1/"+plural, "application/json", body)
+	_, _, err = m.Send(ctx, http.MethodPost, "/api/v1/"+plural, "application/json", body)
 	return err
 }
 
 func (m *measurement) memory(context.Context) error {
-	mb, err := m.resident()
+	mb, err := m.Resident()
 	m.figures["server's RSS after lists, search and drawings (MB)"] = fmt.Sprint(mb)
 	return err
 }
@@ -320,7 +321,7 @@ func (m *measurement) memoryLater(ctx context.Context) error {
 		return ctx.Err()
 	case <-time.After(time.Minute):
 	}
-	mb, err := m.resident()
+	mb, err := m.Resident()
 	m.figures["a minute after the imports (MB)"] = fmt.Sprint(mb)
 	return err
 }
